@@ -1,0 +1,1 @@
+"""Programs that run in containers of their own; nothing here knows of the toolkit that starts them."""

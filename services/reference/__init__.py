@@ -1,0 +1,3 @@
+"""The reference service: it fills a catalogue entry that names no image, and really uses what it is connected to."""
+
+__version__ = "0.1.0"
