@@ -1,0 +1,1 @@
+"""The program: what this platform is, and how its parts are connected."""

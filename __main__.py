@@ -1,0 +1,5 @@
+"""The Pulumi program: declare the environment of the current stack."""
+
+from infra.stack import deploy
+
+deploy()

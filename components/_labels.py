@@ -1,0 +1,10 @@
+"""The labels by which a stack's containers, networks and volumes are found again."""
+
+from __future__ import annotations
+
+STACK, SERVICE, KIND, STAND_IN = "nexus.stack", "nexus.service", "nexus.kind", "nexus.stand-in"
+
+
+def labels(stack: str, service: str, *, kind: str = "service", stand_in: bool = False) -> dict[str, str]:
+    """Labels of one object; ``kind`` is ``service`` for the counted 32 and ``helper`` for what serves them."""
+    return {STACK: stack, SERVICE: service, KIND: kind, STAND_IN: str(stand_in).lower()}

@@ -1,0 +1,20 @@
+"""The least memory, in MiB, each kind of server starts and works with; less ends in an out-of-memory kill later."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+MINIMUM_MEMORY_MIB: Mapping[str, int] = {
+    "postgres": 128,  # shared_buffers of a quarter, 100 connections (postgresql.org, Resource Consumption)
+    "redis": 32,  # an empty server holds 8 MiB; an AOF rewrite copies what it holds
+    "consul": 64,  # a single server at rest holds 45 MiB
+    "consul-esm": 16,
+    "kong": 64,  # the original's one worker and shared dictionaries: 128 m mem_cache_size is virtual
+    "service": 64,  # the reference service at rest holds about 60 MiB
+}
+DEFAULT_MINIMUM_MIB = 16
+
+
+def minimum_memory(kind: str) -> int:
+    """The least memory for a kind of server, in MiB."""
+    return MINIMUM_MEMORY_MIB.get(kind, DEFAULT_MINIMUM_MIB)

@@ -1,0 +1,53 @@
+"""The program's side of the local provider in ``plugins/nexus`` (see there for what each field means)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pulumi
+
+
+class GeneratedSecret(pulumi.CustomResource):
+    """A random string made once; ``value`` is a secret output."""
+
+    value: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        length: int = 32,
+        keepers: Mapping[str, str] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        props: dict[str, Any] = {"length": length, "keepers": keepers, "value": None}
+        opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(additional_secret_outputs=["value"]))
+        super().__init__("nexus:index:GeneratedSecret", name, props, opts)
+
+
+class Exec(pulumi.CustomResource):
+    """A command run inside a container until it succeeds; run again when an input changes."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        container: pulumi.Input[str],
+        container_id: pulumi.Input[str],
+        command: Sequence[str],
+        stdin: pulumi.Input[str] | None = None,
+        timeout: int = 120,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        props = {
+            "container": container,
+            "containerId": container_id,
+            "command": list(command),
+            "stdin": stdin,
+            "timeout": timeout,
+        }
+        super().__init__("nexus:index:Exec", name, props, opts)
+
+    def after(self, value: pulumi.Input[str]) -> pulumi.Output[str]:
+        """``value``, but known only once the command has succeeded: the way to make something wait for it."""
+        return pulumi.Output.all(self.id, value).apply(lambda both: both[1])

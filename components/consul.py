@@ -1,0 +1,108 @@
+"""Consul: where services find each other. A monitor beside it runs the checks of what is registered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+from pydantic import BaseModel, ConfigDict, Field
+
+from components._health import HealthCheck
+from components._limits import minimum_memory
+from components.workload import Engine, Port, Running, WorkloadArgs, WorkloadSpec
+
+#: uid and gid of `consul` in the image (hashicorp/consul, Dockerfile).
+USER = "100:1000"
+DATA = "/consul/data"
+PORT = 8500
+#: A server without a leader answers, but cannot be written to: ask for the leader.
+HEALTH = ("sh", "-c", "consul operator raft list-peers -stale=false >/dev/null")
+MONITOR_MEMORY_MIB = 48
+#: Of the monitor (hashicorp/consul-esm, Dockerfile).
+MONITOR_USER = "100:1000"
+
+
+class ConsulSpec(BaseModel):
+    """How Consul runs; known at plan time."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stack: str
+    name: str = "consul"
+    memory_mib: int = Field(ge=minimum_memory("consul"))
+    port: Port
+    monitor_stand_in: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsulArgs:
+    """What Consul and its monitor are made from."""
+
+    image: pulumi.Input[str]
+    monitor_image: pulumi.Input[str]
+    network: pulumi.Input[str]
+    engine: Engine
+
+
+class Consul(pulumi.ComponentResource):
+    """One server and the external monitor. Output: ``address`` (``host:port``), known once there is a leader."""
+
+    address: pulumi.Output[str]
+    running: Running
+
+    def __init__(
+        self, name: str, spec: ConsulSpec, args: ConsulArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("nexus:index:Consul", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        self.running = args.engine.run(
+            name, workload(spec), WorkloadArgs(image=args.image, network=args.network), child
+        )
+        self.address = self.running.ready.after(f"{reachable(spec.port.bind)}:{spec.port.host}")
+        args.engine.run(
+            f"{name}-esm", monitor(spec), WorkloadArgs(image=args.monitor_image, network=args.network), child
+        )
+        self.register_outputs({"address": self.address})
+
+
+def reachable(bind: str) -> str:
+    """The address at which a port bound to ``bind`` is reached from the host itself."""
+    return "127.0.0.1" if bind in ("0.0.0.0", "::") else bind  # noqa: S104
+
+
+def workload(spec: ConsulSpec) -> WorkloadSpec:
+    """The server as a workload."""
+    return WorkloadSpec(
+        stack=spec.stack,
+        name=spec.name,
+        user=USER,
+        command=(
+            "agent",
+            "-server",
+            "-ui",
+            "-bootstrap-expect=1",
+            f"-node={spec.name}",
+            f"-data-dir={DATA}",
+            "-client=0.0.0.0",
+            '-bind={{ GetInterfaceIP "eth0" }}',
+        ),
+        ports=(spec.port,),
+        data=DATA,
+        scratch=("/tmp", "/consul/config"),  # noqa: S108
+        memory_mib=spec.memory_mib,
+        health=HealthCheck(command=HEALTH),
+    )
+
+
+def monitor(spec: ConsulSpec) -> WorkloadSpec:
+    """The monitor as a workload; it waits for Consul by itself."""
+    return WorkloadSpec(
+        stack=spec.stack,
+        name=f"{spec.name}-esm",
+        kind="helper",
+        stand_in=spec.monitor_stand_in,
+        user=MONITOR_USER,
+        env={"CONSUL_HTTP_ADDR": f"http://{spec.name}:{PORT}"},
+        memory_mib=MONITOR_MEMORY_MIB,
+        health=HealthCheck(command=("consul-esm", "-version")),
+    )

@@ -1,0 +1,117 @@
+"""Redis, with one ACL user for each service that needs it; what is written survives a restart."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Literal
+
+import pulumi
+from pydantic import BaseModel, ConfigDict, Field
+
+from components._connections import RedisConnection
+from components._health import HealthCheck
+from components._limits import minimum_memory
+from components._resources import GeneratedSecret
+from components.workload import FILES, Engine, Port, Running, WorkloadArgs, WorkloadSpec
+
+#: uid and gid of `redis` in the image (redis/docker-library-redis, Dockerfile).
+USER = "999:999"
+DATA = "/data"
+PORT = 6379
+#: The user `health` may only PING, so the check needs no secret; `--no-auth-warning` keeps its output to the answer.
+HEALTH = ("sh", "-c", "redis-cli --no-auth-warning --user health --pass none ping | grep -q PONG")
+#: Of the limit, the rest is for the fork of an AOF rewrite and for client buffers (redis.io, Memory optimization).
+MAXMEMORY_SHARE = 0.7
+#: A service may read and write, but not administer the server (ACL categories, redis.io, ACL).
+PERMISSIONS = "~* &* +@all -@admin -@dangerous"
+
+
+class RedisSpec(BaseModel):
+    """How Redis runs; known at plan time. ``eviction``: noeviction for data, allkeys-lru for a pure cache."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stack: str
+    name: str = "redis"
+    memory_mib: int = Field(ge=minimum_memory("redis"))
+    port: Port
+    users: tuple[str, ...] = ()
+    eviction: Literal["noeviction", "allkeys-lru", "volatile-lru", "volatile-ttl"] = "volatile-lru"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RedisArgs:
+    """What Redis is made from."""
+
+    image: pulumi.Input[str]
+    network: pulumi.Input[str]
+    engine: Engine
+
+
+class Redis(pulumi.ComponentResource):
+    """The server. ``connections`` has one per user."""
+
+    connections: dict[str, RedisConnection]
+    running: Running
+
+    def __init__(self, name: str, spec: RedisSpec, args: RedisArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("nexus:index:Redis", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        secrets = {user: GeneratedSecret(f"{name}-{user}-password", opts=child) for user in spec.users}
+        self.connections = {
+            user: RedisConnection(host=spec.name, port=PORT, user=user, password=secret.value)
+            for user, secret in secrets.items()
+        }
+        self.running = args.engine.run(
+            name,
+            workload(spec),
+            WorkloadArgs(
+                image=args.image,
+                network=args.network,
+                files={
+                    "redis.conf": configuration(spec),
+                    "users.acl": pulumi.Output.all(**{u: s.value for u, s in secrets.items()}).apply(acl),
+                },
+            ),
+            child,
+        )
+        self.register_outputs({"host": self.running.host, "port": PORT})
+
+
+def configuration(spec: RedisSpec) -> str:
+    """``redis.conf``: append-only file, memory policy, users from their file."""
+    return "\n".join(
+        (
+            f"dir {DATA}",
+            "appendonly yes",
+            f"maxmemory {int(spec.memory_mib * MAXMEMORY_SHARE)}mb",
+            f"maxmemory-policy {spec.eviction}",
+            f"aclfile {FILES}/users.acl",
+            "",
+        )
+    )
+
+
+def acl(passwords: dict[str, str]) -> str:
+    """The ACL file: only digests of the passwords reach the container."""
+    lines = ["user default off", "user health on nopass -@all +ping"]
+    lines += [
+        f"user {user} on #{hashlib.sha256(password.encode()).hexdigest()} {PERMISSIONS}"
+        for user, password in sorted(passwords.items())
+    ]
+    return "\n".join([*lines, ""])
+
+
+def workload(spec: RedisSpec) -> WorkloadSpec:
+    """Redis as a workload."""
+    return WorkloadSpec(
+        stack=spec.stack,
+        name=spec.name,
+        user=USER,
+        command=("redis-server", f"{FILES}/redis.conf"),
+        ports=(spec.port,),
+        data=DATA,
+        memory_mib=spec.memory_mib,
+        health=HealthCheck(command=HEALTH),
+    )

@@ -1,0 +1,169 @@
+"""What runs a workload: one small interface, and the engine that runs it as a container.
+
+Every workload, whatever runs it: the server's own health check, a memory limit, a restart policy, rotated logs, no new
+privileges, no capabilities, a read-only root, files instead of secrets in the environment, ports on named addresses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import pulumi
+import pulumi_docker as docker
+from pydantic import BaseModel, ConfigDict, Field
+
+from components._health import HealthCheck, duration
+from components._labels import labels
+from components._naming import physical
+from components._resources import Exec
+
+#: Where a workload finds its files (passwords, server configuration), one file a name.
+FILES = "/run/secrets"
+#: One user runs in a container, and it is not root: its files must be readable by it, and nobody else is there.
+FILE_MODE = "0444"
+#: A container's log is rotated by the engine: at most 3 files of 10 MB each.
+LOG_OPTIONS = {"max-size": "10m", "max-file": "3"}
+#: How long a container may take to stop before it is killed, in seconds; PostgreSQL's fast shutdown needs the longest.
+STOP_SECONDS = 30
+
+
+class Port(BaseModel):
+    """A container's port published on a host address."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    container: int = Field(ge=1, le=65535)
+    host: int = Field(ge=1, le=65535)
+    bind: str = "127.0.0.1"
+
+
+class WorkloadSpec(BaseModel):
+    """What to run; known at plan time, so that a wrong one is refused before any resource exists."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stack: str
+    name: str
+    kind: str = Field(default="service", pattern="^(service|helper)$")
+    stand_in: bool = False
+    user: str = Field(pattern=r"^\d+:\d+$", description="uid:gid; root is refused")
+    command: tuple[str, ...] = ()
+    env: Mapping[str, str] = Field(default_factory=dict, description="never a secret: anyone may read it by inspect")
+    ports: tuple[Port, ...] = ()
+    data: str | None = Field(default=None, description="a path kept in a volume of the workload's own")
+    scratch: tuple[str, ...] = ("/tmp",)  # noqa: S108  paths in memory that a read-only root leaves writable
+    memory_mib: int = Field(gt=0)
+    health: HealthCheck
+    ready: tuple[str, ...] = Field(default=(), description="asked during `up`; the health check's command by default")
+    ready_timeout: int = Field(default=120, ge=1, le=3600)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkloadArgs:
+    """What is known only while the stack is being made."""
+
+    image: pulumi.Input[str]
+    network: pulumi.Input[str]
+    files: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    ready_input: pulumi.Input[str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """A started workload: its name on the network, the gate that opens when it answers, and its volume, if any."""
+
+    host: str
+    ready: Exec
+    data: docker.Volume | None
+
+
+class Engine(Protocol):
+    """Runs workloads. Children get ``opts``, which name the component as their parent."""
+
+    def run(self, name: str, spec: WorkloadSpec, args: WorkloadArgs, opts: pulumi.ResourceOptions) -> Running:
+        """Start ``spec`` under the resource names ``{name}-...``; the result's ``ready`` waits until it answers."""
+        ...
+
+
+class ContainerEngine:
+    """Each workload is a container of a Docker engine."""
+
+    def run(self, name: str, spec: WorkloadSpec, args: WorkloadArgs, opts: pulumi.ResourceOptions) -> Running:
+        """See ``Engine.run``."""
+        files = self._volume(f"{name}-files", spec, f"{spec.name}-files", opts) if args.files else None
+        data = self._volume(f"{name}-data", spec, f"{spec.name}-data", opts) if spec.data else None
+        mounts = {FILES: files, spec.data: data}
+        container = docker.Container(
+            f"{name}-server",
+            name=physical(spec.stack, spec.name),
+            hostname=spec.name,
+            image=args.image,
+            command=list(spec.command) or None,
+            user=spec.user,
+            envs=[f"{key}={value}" for key, value in sorted(spec.env.items())],
+            ports=[docker.ContainerPortArgs(internal=p.container, external=p.host, ip=p.bind) for p in spec.ports],
+            networks_advanced=[docker.ContainerNetworksAdvancedArgs(name=args.network, aliases=[spec.name])],
+            volumes=[
+                docker.ContainerVolumeArgs(volume_name=volume.name, container_path=path)
+                for path, volume in mounts.items()
+                if volume and path
+            ],
+            uploads=[
+                docker.ContainerUploadArgs(file=f"{FILES}/{file}", content=content, permissions=FILE_MODE)
+                for file, content in sorted(args.files.items())
+            ],
+            healthcheck=_healthcheck(spec.health),
+            labels=_labels(spec),
+            restart="unless-stopped",
+            memory=spec.memory_mib,
+            memory_swap=spec.memory_mib,  # unset, the engine reports twice the memory back and every preview differs
+            read_only=True,
+            tmpfs=dict.fromkeys(spec.scratch, "rw,nosuid,nodev"),
+            capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"]),
+            security_opts=["no-new-privileges"],
+            log_driver="json-file",
+            log_opts=LOG_OPTIONS,
+            destroy_grace_seconds=STOP_SECONDS,
+            must_run=True,
+            wait=False,  # the gate below asks sooner than the engine's first check comes
+            opts=opts,
+        )
+        ready = Exec(
+            f"{name}-ready",
+            container=physical(spec.stack, spec.name),
+            container_id=container.id,
+            command=spec.ready or spec.health.command,
+            stdin=args.ready_input,
+            timeout=spec.ready_timeout,
+            opts=opts,
+        )
+        return Running(host=spec.name, ready=ready, data=data)
+
+    @staticmethod
+    def _volume(name: str, spec: WorkloadSpec, suffix: str, opts: pulumi.ResourceOptions) -> docker.Volume:
+        return docker.Volume(
+            name,
+            name=physical(spec.stack, suffix),
+            labels=[
+                docker.VolumeLabelArgs(label=key, value=value)
+                for key, value in labels(spec.stack, spec.name, kind=spec.kind, stand_in=spec.stand_in).items()
+            ],
+            opts=opts,
+        )
+
+
+def _healthcheck(check: HealthCheck) -> docker.ContainerHealthcheckArgs:
+    return docker.ContainerHealthcheckArgs(
+        tests=["CMD", *check.command],
+        interval=duration(check.interval),
+        timeout=duration(check.timeout),
+        retries=check.retries,
+        start_period=duration(check.start_period),
+    )
+
+
+def _labels(spec: WorkloadSpec) -> list[docker.ContainerLabelArgs]:
+    own = labels(spec.stack, spec.name, kind=spec.kind, stand_in=spec.stand_in)
+    return [docker.ContainerLabelArgs(label=key, value=value) for key, value in own.items()]

@@ -1,0 +1,227 @@
+"""The catalogue: the 32 services, one entry each, from which everything else about them follows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from components._limits import minimum_memory
+from infra.errors import ConfigError, first_problem
+from infra.settings import Settings, file_of
+
+FILE = Path(__file__).parent / "services.yaml"
+FILE_NAME = "infra/services.yaml"
+#: A name of images.yaml (`postgres`) or a reference: [registry[:port]/]path[:tag][@sha256:digest] (OCI distribution).
+_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+IMAGE = re.compile(
+    rf"(?:[a-zA-Z0-9.-]+(?::\d+)?/)?{_PART}(?:/{_PART})*(?::\w[\w.-]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?", re.ASCII
+)
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
+Port = Annotated[int, Field(ge=1000, le=65535)]
+
+
+class Entry(BaseModel):
+    """Frozen, and refuses keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Route(Entry):
+    """A path of the gateway that leads to the service."""
+
+    path: str = Field(description="Path prefix with a leading slash; `/api/v1` matches `/api/v1/...` too.")
+    strip_path: bool = Field(default=True, description="Remove the prefix before the request is passed on.")
+
+
+class Health(Entry):
+    """The HTTP liveness check of a service of kind `service`."""
+
+    path: str = Field(default="/health", pattern="^/", description="Answers 200 while the process works.")
+    ready_path: str = Field(default="/ready", pattern="^/", description="Answers 200 once its dependencies answer.")
+    interval: int = Field(
+        default=10, ge=1, le=3600, description="Seconds between two checks by Consul and the gateway."
+    )
+    timeout: int = Field(default=3, ge=1, le=600, description="Seconds until an unanswered check counts as failed.")
+
+
+class Service(Entry):
+    """One entry of `infra/services.yaml`."""
+
+    name: Name
+    group: Literal["data", "platform", "nags", "performance", "application"] = Field(description="For people.")
+    kind: str = Field(
+        default="service", description="Which component runs it; `service` is the project's reference service."
+    )
+    port: Port = Field(description="Host port; environments add their `portOffset`.")
+    extra_ports: dict[str, Port] = Field(default_factory=dict, description="Further host ports by their role.")
+    image: str = Field(default="service", description="An image of `infra/images.yaml`, or any image reference.")
+    memory: int = Field(default=128, description="Memory limit in MiB.")
+    needs: tuple[str, ...] = Field(default=(), description="Services it connects to.")
+    database: str | None = Field(
+        default=None, description="Its PostgreSQL database; by default named after the service."
+    )
+    routes: tuple[Route, ...] = Field(default=(), description="Its paths at the gateway.")
+    health: Health = Field(default_factory=Health, description="Its liveness check.")
+    enabled: bool = Field(default=False, description="Run it.")
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """All host ports by role; the main one is `main`."""
+        return {"main": self.port, **self.extra_ports}
+
+
+class Catalog(Entry):
+    """All entries in the order of the file, after the environment's changes."""
+
+    services: tuple[Service, ...]
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Service]:
+        """Entries by name."""
+        return {service.name: service for service in self.services}
+
+    @property
+    def enabled(self) -> tuple[Service, ...]:
+        """The entries this environment runs."""
+        return tuple(service for service in self.services if service.enabled)
+
+
+class _UniqueKeys(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Plain YAML keeps the last of two equal keys; here the second service of a name would silently win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                line = key.start_mark.line + 1
+                raise ConfigError(
+                    FILE_NAME, key.value, key.value, f"is there twice (line {line})", "Rename or remove one of the two."
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def load(settings: Settings | None = None, stack: str = "", text: str | None = None) -> Catalog:
+    """The catalogue as an environment runs it; raises ConfigError for anything the platform can't be built from."""
+    settings = settings or Settings()
+    entries = yaml.load(text if text is not None else FILE.read_text(), _UniqueKeys) or {}  # noqa: S506
+    services = []
+    for name, entry in entries.items():
+        try:
+            services.append(Service.model_validate({"name": name, **entry}))
+        except ValidationError as error:
+            raise first_problem(error, FILE_NAME, prefix=f"{name}.") from None
+    changed = apply(services, settings, file_of(stack) if stack else "Pulumi.<stack>.yaml")
+    check(changed, stack)
+    return Catalog(services=tuple(changed))
+
+
+def apply(services: Iterable[Service], settings: Settings, file: str) -> list[Service]:
+    """The entries with the environment's changes and port offset."""
+    services = list(services)
+    known = {service.name for service in services}
+    for name in settings.services:
+        if name not in known:
+            raise ConfigError(
+                file, f"nexus:services.{name}", name, "is not in the catalogue", f"Known: {', '.join(sorted(known))}."
+            )
+    changed = []
+    for service in services:
+        override = settings.services.get(service.name)
+        update = override.model_dump(exclude_none=True) if override else {}
+        update["port"] = update.get("port", service.port) + settings.port_offset
+        update["extra_ports"] = {role: port + settings.port_offset for role, port in service.extra_ports.items()}
+        changed.append(service.model_copy(update=update))
+    return changed
+
+
+def check(services: list[Service], stack: str) -> None:
+    """The rules that one entry alone cannot break."""
+    edit = f"{FILE_NAME} or nexus:services in {file_of(stack or '<stack>')}"
+    _check_ports(services, edit)
+    _check_routes(services)
+    _check_needs(services, edit)
+    for service in services:
+        least = minimum_memory(service.kind)
+        if service.memory < least:
+            raise ConfigError(
+                edit,
+                f"{service.name}.memory",
+                service.memory,
+                f"a {service.kind} needs at least {least} MiB",
+                "Raise it.",
+            )
+        if not IMAGE.fullmatch(service.image):
+            raise ConfigError(
+                edit,
+                f"{service.name}.image",
+                service.image,
+                "is not an image reference ([registry/]name[:tag][@sha256:digest], lower case)",
+                "Correct it, or name an image of infra/images.yaml.",
+            )
+
+
+def _check_ports(services: list[Service], edit: str) -> None:
+    taken: dict[int, str] = {}
+    for service in services:
+        for role, port in service.ports.items():
+            field = f"{service.name}.{'port' if role == 'main' else 'extra_ports.' + role}"
+            if not 1000 <= port <= 65535:
+                raise ConfigError(edit, field, port, "host ports are 1000-65535", "Lower the port or nexus:portOffset.")
+            if port in taken:
+                raise ConfigError(edit, field, port, f"is the port of {taken[port]} already", "Choose a free port.")
+            taken[port] = field
+
+
+def _check_routes(services: list[Service]) -> None:
+    claimed: dict[str, str] = {}
+    for service in services:
+        for index, route in enumerate(service.routes):
+            field = f"{service.name}.routes.{index}.path"
+            if not route.path.startswith("/"):
+                raise ConfigError(FILE_NAME, field, route.path, "must start with a slash", f"Write /{route.path}.")
+            if route.path.rstrip("/") in claimed:
+                owner = claimed[route.path.rstrip("/")]
+                raise ConfigError(
+                    FILE_NAME, field, route.path, f"is claimed by {owner} already", "Choose another path."
+                )
+            claimed[route.path.rstrip("/")] = field
+
+
+def _check_needs(services: list[Service], edit: str) -> None:
+    by_name = {service.name: service for service in services}
+    for service in services:
+        for need in service.needs:
+            field = f"{service.name}.needs"
+            if need not in by_name:
+                known = ", ".join(sorted(by_name))
+                raise ConfigError(FILE_NAME, field, need, "is not a service of the catalogue", f"Known: {known}.")
+            if service.enabled and not by_name[need].enabled:
+                raise ConfigError(edit, field, need, "is not enabled", f"Enable {need} or disable {service.name}.")
+    for service in services:
+        cycle = _cycle(service.name, by_name, ())
+        if cycle:
+            raise ConfigError(
+                FILE_NAME,
+                f"{cycle[0]}.needs",
+                " -> ".join(cycle),
+                "services need each other in a circle",
+                "Remove one.",
+            )
+
+
+def _cycle(name: str, by_name: Mapping[str, Service], path: tuple[str, ...]) -> tuple[str, ...] | None:
+    """The circle that following ``needs`` from ``name`` runs into, if any."""
+    if name in path:
+        return (*path[path.index(name) :], name)
+    for need in by_name[name].needs:
+        found = _cycle(need, by_name, (*path, name))
+        if found:
+            return found
+    return None

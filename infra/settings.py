@@ -1,0 +1,129 @@
+"""What an environment may set: the keys of ``Pulumi.<stack>.yaml``. The only module that reads ``pulumi.Config``."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyAddress, ValidationError
+from pydantic.alias_generators import to_camel
+
+from components._naming import check_stack
+from infra.errors import ConfigError, first_problem
+
+ROOT = Path(__file__).resolve().parent.parent
+NAMESPACE = "nexus:"
+#: Set by `./nexus` (and `./nexus env`) after it has looked which of the two is reachable.
+SOURCE_VARIABLE = "NEXUS_SOURCE"
+
+
+class Model(BaseModel):
+    """Frozen, and refuses keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+
+
+class ServiceSettings(Model):
+    """What one environment changes of a catalogue entry (``nexus:services: {NAME: {...}}``)."""
+
+    enabled: bool | None = Field(default=None, description="Run this service in this environment.")
+    memory: int | None = Field(default=None, gt=0, description="Memory limit in MiB.")
+    port: int | None = Field(default=None, ge=1, le=65535, description="Host port, before `portOffset` is added.")
+    image: str | None = Field(default=None, description="An image of `infra/images.yaml`, or any image reference.")
+
+
+class Settings(Model):
+    """Everything an environment may set, under the ``nexus:`` namespace."""
+
+    images: Literal["auto", "upstream", "local"] = Field(
+        default="auto",
+        description="Where images come from: pulled (`upstream`), built from the recipes (`local`), or whichever "
+        "`./nexus` found to be possible (`auto`). `--source` overrides it.",
+    )
+    registry: str = Field(
+        default="",
+        description="A registry mirror to pull upstream images from, as a prefix such as `mirror.example.com:5000`.",
+    )
+    bind: IPvAnyAddress = Field(
+        default_factory=lambda: IPvAnyAddress("127.0.0.1"),  # type: ignore[operator]
+        description="The host address the gateway's proxy ports are published on.",
+    )
+    admin_bind: IPvAnyAddress = Field(
+        default_factory=lambda: IPvAnyAddress("127.0.0.1"),  # type: ignore[operator]
+        description="The host address of every other port. Anything but loopback exposes databases and admin APIs.",
+    )
+    port_offset: int = Field(
+        default=0, ge=0, le=57000, description="Added to every host port, so that environments share a host."
+    )
+    services: dict[str, ServiceSettings] = Field(
+        default_factory=dict, description="Changes to catalogue entries, by service name."
+    )
+
+    @property
+    def source(self) -> Literal["upstream", "local"]:
+        """Where images come from in this run: what `./nexus` was told or found (NEXUS_SOURCE), else the setting."""
+        chosen = os.environ.get(SOURCE_VARIABLE) or self.images
+        return "local" if chosen == "local" else "upstream"
+
+
+def file_of(stack: str) -> str:
+    """The settings file of a stack, relative to the project."""
+    return f"Pulumi.{stack}.yaml"
+
+
+def parse(values: Mapping[str, Any], file: str) -> Settings:
+    """Settings from the ``nexus:`` keys of ``values``; raises ConfigError naming ``file`` and the field."""
+    own = {key.removeprefix(NAMESPACE): value for key, value in values.items() if key.startswith(NAMESPACE)}
+    try:
+        return Settings.model_validate(own)
+    except ValidationError as error:
+        raise first_problem(error, file, prefix=f"config.{NAMESPACE}") from None
+
+
+def load(stack: str) -> Settings:
+    """Settings of a stack from its file alone, without Pulumi; raises ConfigError."""
+    check_name(stack)
+    file = file_of(stack)
+    path = ROOT / file
+    if not path.exists():
+        there = sorted(p.name.split(".")[1] for p in ROOT.glob("Pulumi.*.yaml"))
+        raise ConfigError(
+            file,
+            "stack",
+            stack,
+            "has no settings file",
+            f"Stacks with one: {', '.join(there)}. Copy one of them to {file}.",
+        )
+    try:
+        document = yaml.safe_load(path.read_text()) or {}
+    except yaml.YAMLError as error:
+        raise ConfigError(file, "document", stack, "is not valid YAML", str(error)) from None
+    return parse(document.get("config") or {}, file)
+
+
+def from_pulumi(stack: str) -> Settings:
+    """Settings of the running program: the same keys, as the engine hands them over."""
+    from pulumi.runtime.config import CONFIG  # noqa: PLC0415  the public Config can only be asked for known keys
+
+    check_name(stack)
+    return parse({key: decode(value) for key, value in CONFIG.get().items()}, file_of(stack))
+
+
+def decode(text: str) -> Any:
+    """The engine hands every value over as text, structured ones as JSON."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def check_name(stack: str) -> None:
+    """Raise ConfigError when a stack's name cannot become part of Docker names."""
+    try:
+        check_stack(stack)
+    except ValueError as error:
+        raise ConfigError("command line", "stack", stack, str(error), "Choose another name for the stack.") from None

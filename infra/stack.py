@@ -1,0 +1,206 @@
+"""The wiring: from settings and catalogue to components. Providers are made here; nothing else knows all parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import pulumi
+import pulumi_consul
+import pulumi_kong
+
+from components import service as services
+from components.consul import Consul, ConsulArgs, ConsulSpec
+from components.image import Image, ImageSpec
+from components.kong import Kong, KongArgs, KongSpec
+from components.network import Network
+from components.postgres import Database, Postgres, PostgresArgs, PostgresSpec
+from components.redis import Redis, RedisArgs, RedisSpec
+from components.workload import ContainerEngine, Engine, Port
+from infra import catalog, images, settings
+from infra.catalog import Catalog, Service
+from infra.errors import ConfigError
+
+MONITOR_IMAGE = "consul-esm"
+
+
+@dataclass
+class Platform:
+    """One environment while it is being declared: what later parts need of earlier ones."""
+
+    stack: str
+    settings: settings.Settings
+    catalog: Catalog
+    engine: Engine = field(default_factory=ContainerEngine)
+    made: dict[str, pulumi.ComponentResource] = field(default_factory=dict)
+    _images: dict[str, Image] = field(default_factory=dict)
+
+    @cached_property
+    def network(self) -> Network:
+        """The stack's network."""
+        return Network("network", self.stack)
+
+    def image(self, name: str) -> Image:
+        """An image by its name in images.yaml or by reference, declared once."""
+        if name not in self._images:
+            self._images[name] = Image(name.replace("/", "-"), self.image_spec(name))
+        return self._images[name]
+
+    def image_spec(self, name: str) -> ImageSpec:
+        """What an image is in this run: pulled or built, an original or a stand-in."""
+        known = images.load().get(name)
+        if known is None:
+            return ImageSpec(reference=name)
+        source = self.settings.source
+        return ImageSpec(
+            reference=images.reference(name, source, self.settings.registry),
+            stand_in=known.stand_in and source == "local",
+        )
+
+    def port(self, service: Service, container: int, role: str = "main") -> Port:
+        """A host port of a service, on the address the settings name for it."""
+        bind = self.settings.bind if role.startswith("proxy") else self.settings.admin_bind
+        return Port(container=container, host=service.ports[role], bind=str(bind))
+
+    @cached_property
+    def providers(self) -> dict[str, pulumi.ProviderResource]:
+        """Providers of what services are registered with; their addresses are known once those servers answer."""
+        registry, gateway = self.made["consul"], self.made["kong"]
+        assert isinstance(registry, Consul) and isinstance(gateway, Kong)
+        return {
+            "consul": pulumi_consul.Provider("consul", address=registry.address),
+            "kong": pulumi_kong.Provider("kong", kong_admin_uri=gateway.admin_url),
+        }
+
+    def needing(self, name: str) -> list[Service]:
+        """The enabled services that need ``name``."""
+        return [service for service in self.catalog.enabled if name in service.needs]
+
+
+def postgres(platform: Platform, entry: Service) -> Postgres:
+    """PostgreSQL with a database for each service that needs it."""
+    databases = tuple(Database(name=database(s), owner=database(s)) for s in platform.needing(entry.name))
+    spec = PostgresSpec(
+        stack=platform.stack,
+        name=entry.name,
+        memory_mib=entry.memory,
+        port=platform.port(entry, 5432),
+        databases=databases,
+    )
+    args = PostgresArgs(image=platform.image(entry.image).id, network=platform.network.id, engine=platform.engine)
+    return Postgres(entry.name, spec, args)
+
+
+def redis(platform: Platform, entry: Service) -> Redis:
+    """Redis with a user for each service that needs it."""
+    spec = RedisSpec(
+        stack=platform.stack,
+        name=entry.name,
+        memory_mib=entry.memory,
+        port=platform.port(entry, 6379),
+        users=tuple(service.name for service in platform.needing(entry.name)),
+    )
+    args = RedisArgs(image=platform.image(entry.image).id, network=platform.network.id, engine=platform.engine)
+    return Redis(entry.name, spec, args)
+
+
+def consul(platform: Platform, entry: Service) -> Consul:
+    """Consul and its monitor."""
+    spec = ConsulSpec(
+        stack=platform.stack,
+        name=entry.name,
+        memory_mib=entry.memory,
+        port=platform.port(entry, 8500),
+        monitor_stand_in=platform.image_spec(MONITOR_IMAGE).stand_in,
+    )
+    args = ConsulArgs(
+        image=platform.image(entry.image).id,
+        monitor_image=platform.image(MONITOR_IMAGE).id,
+        network=platform.network.id,
+        engine=platform.engine,
+    )
+    return Consul(entry.name, spec, args)
+
+
+def kong(platform: Platform, entry: Service) -> Kong:
+    """The gateway, with its database in PostgreSQL."""
+    spec = KongSpec(
+        stack=platform.stack,
+        name=entry.name,
+        stand_in=platform.image_spec(entry.image).stand_in,
+        memory_mib=entry.memory,
+        admin=platform.port(entry, 8001),
+        proxy=platform.port(entry, 8000, "proxy"),
+        proxy_tls=platform.port(entry, 8443, "proxy_tls"),
+    )
+    store = platform.made["postgres"]
+    assert isinstance(store, Postgres)
+    args = KongArgs(
+        image=platform.image(entry.image).id,
+        network=platform.network.id,
+        engine=platform.engine,
+        database=store.connections[database(entry)],
+    )
+    return Kong(entry.name, spec, args)
+
+
+def service(platform: Platform, entry: Service) -> services.Service:
+    """An application service, connected to what its entry says it needs."""
+    made = platform.made
+    store, cache = (made[need] if need in entry.needs else None for need in ("postgres", "redis"))
+    spec = services.ServiceSpec(
+        stack=platform.stack,
+        name=entry.name,
+        memory_mib=entry.memory,
+        port=platform.port(entry, services.PORT),
+        health_path=entry.health.path,
+        ready_path=entry.health.ready_path,
+        check_interval=entry.health.interval,
+        check_timeout=entry.health.timeout,
+        routes=tuple(services.Route(path=route.path, strip_path=route.strip_path) for route in entry.routes),
+    )
+    args = services.ServiceArgs(
+        image=platform.image(entry.image).id,
+        network=platform.network.id,
+        engine=platform.engine,
+        postgres=store.connections[database(entry)] if isinstance(store, Postgres) else None,
+        redis=cache.connections[entry.name] if isinstance(cache, Redis) else None,
+    )
+    return services.Service(entry.name, spec, args, pulumi.ResourceOptions(providers=platform.providers))
+
+
+#: What builds each kind, in the order of declaration: servers first, then what is registered with them.
+BUILDERS: Mapping[str, Callable[[Platform, Service], pulumi.ComponentResource]] = {
+    "postgres": postgres,
+    "redis": redis,
+    "consul": consul,
+    "kong": kong,
+    "service": service,
+}
+
+
+def database(entry: Service) -> str:
+    """The database (and its owner's name) of a service."""
+    return entry.database or entry.name.replace("-", "_")
+
+
+def deploy() -> None:
+    """Declare the whole environment of the current stack; raises ConfigError before any resource is declared."""
+    stack = pulumi.get_stack()
+    chosen = settings.from_pulumi(stack)
+    platform = Platform(stack=stack, settings=chosen, catalog=catalog.load(chosen, stack))
+    for entry in ordered(platform.catalog):
+        platform.made[entry.name] = BUILDERS[entry.kind](platform, entry)
+    pulumi.export("services", {entry.name: str(entry.port) for entry in platform.catalog.enabled})
+
+
+def ordered(chosen: Catalog) -> list[Service]:
+    """The enabled entries in the order of BUILDERS; raises ConfigError for a kind that has no component yet."""
+    kinds = list(BUILDERS)
+    for entry in chosen.enabled:
+        if entry.kind not in BUILDERS:
+            raise ConfigError(
+                catalog.FILE_NAME, f"{entry.name}.kind", entry.kind, "has no component yet", f"Disable {entry.name}."
+            )
+    return sorted(chosen.enabled, key=lambda entry: kinds.index(entry.kind))

@@ -1,0 +1,94 @@
+"""Run a command inside a container until it succeeds or its time is up."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import time
+
+import docker
+from docker.errors import APIError, NotFound
+from docker.models.containers import Container
+
+#: The first attempts come fast, as most servers answer within a second; later ones spare the machine.
+FIRST_PAUSE, LAST_PAUSE = 0.05, 0.5
+#: A container that its restart policy has started this often will not get well by waiting.
+HOPELESS_RESTARTS = 8
+#: What of a command's output or a container's log an error shows.
+TAIL_LINES = 15
+
+
+class NotReadyError(Exception):
+    """The command did not succeed in time; the text says what it printed last and what the container logged."""
+
+
+def execute(name: str, command: list[str], stdin: str, timeout: float) -> None:
+    """Run ``command`` in container ``name`` with ``stdin``, again and again, for at most ``timeout`` seconds.
+
+    Raises ``NotReadyError``. The input is never part of a message: it may hold secrets.
+    """
+    client = docker.from_env(timeout=int(timeout) + 5)
+    deadline, pause = time.monotonic() + timeout, FIRST_PAUSE
+    last = "the command was never started"
+    while time.monotonic() < deadline:
+        try:
+            container = client.containers.get(name)
+            if container.attrs.get("RestartCount", 0) >= HOPELESS_RESTARTS:
+                break
+            code, last = attempt(container, command, stdin)
+        except NotFound as error:
+            raise NotReadyError(f"container {name} does not exist") from error
+        except APIError as error:  # restarting, paused or not yet running: the next attempt may find it up
+            code, last = 1, error.explanation or str(error)
+        if code == 0:
+            return
+        time.sleep(pause)
+        pause = min(pause * 1.3, LAST_PAUSE)
+    container = client.containers.get(name)
+    raise NotReadyError(describe(container, command, last, timeout, secret=stdin))
+
+
+def attempt(container: Container, command: list[str], stdin: str) -> tuple[int, str]:
+    """One run: its exit code and what it printed."""
+    if not stdin:
+        result = container.exec_run(command)
+        return result.exit_code, result.output.decode(errors="replace")
+    api = container.client.api  # type: ignore[union-attr]
+    exec_id = api.exec_create(container.id, command, stdin=True)["Id"]
+    wrapped = api.exec_start(exec_id, socket=True)
+    raw: socket.socket = getattr(wrapped, "_sock", wrapped)
+    raw.sendall(stdin.encode())
+    raw.shutdown(socket.SHUT_WR)
+    output = read_frames(raw)
+    wrapped.close()
+    return api.exec_inspect(exec_id)["ExitCode"], output
+
+
+def read_frames(raw: socket.socket) -> str:
+    """The output of an attached exec: frames of an 8-byte header (stream, length) and payload (Engine API, attach)."""
+    data = b"".join(iter(lambda: raw.recv(65536), b""))
+    text, at = b"", 0
+    while at + 8 <= len(data):
+        (length,) = struct.unpack(">I", data[at + 4 : at + 8])
+        text += data[at + 8 : at + 8 + length]
+        at += 8 + length
+    return text.decode(errors="replace")
+
+
+def describe(container: Container, command: list[str], last: str, timeout: float, *, secret: str) -> str:
+    """What a person needs to go on: the state, the last words of the command, and the log's end."""
+    state = container.attrs["State"]
+    log = container.logs(tail=TAIL_LINES).decode(errors="replace")
+    lines = [
+        f"container {container.name} was not ready after {timeout:.0f} s ({state['Status']}, "
+        f"{container.attrs.get('RestartCount', 0)} restarts{', out of memory' if state.get('OOMKilled') else ''})",
+        f"asked with: {' '.join(command)[:200]}",
+        "it answered: " + "\n".join(last.strip().splitlines()[-TAIL_LINES:]),
+        f"its log ends with:\n{log.strip()}",
+        f"see all of it: docker logs {container.name}",
+    ]
+    text = "\n".join(lines)
+    for line in secret.splitlines():  # psql, for one, repeats the line it could not run
+        if len(line) > 8:
+            text = text.replace(line.strip(), "[input]")
+    return text
