@@ -1,0 +1,5 @@
+"""``python -m ops``: what the launcher runs."""
+
+from ops.cli import main
+
+main()

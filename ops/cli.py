@@ -1,0 +1,169 @@
+"""The command line: options of every verb. What a verb does is in the module of its name, loaded when it runs."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from ops.errors import MEANINGS
+from ops.failures import guarded
+
+EPILOG = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in MEANINGS.items()) + "."
+
+app = typer.Typer(
+    name="nexus",
+    help="Provision the NEXUS platform: one command per environment.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+images = typer.Typer(
+    help="Look at, build or pin the images.", epilog=EPILOG, no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(images, name="images")
+
+
+class Source(StrEnum):
+    """Where the CLI, plugins and images come from."""
+
+    UPSTREAM = "upstream"
+    LOCAL = "local"
+    AUTO = "auto"
+
+
+Stack = Annotated[str, typer.Argument(help="The environment: a stack with a Pulumi.STACK.yaml.", show_default=False)]
+SourceOption = Annotated[
+    Source | None,
+    typer.Option(
+        help="upstream: official downloads; local: built from package registries; auto: look again which is possible. "
+        "Default: what was found the first time.",
+        show_default=False,
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document (docs/schemas) instead of text.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Refresh = Annotated[bool, typer.Option(help="Compare the state with what really runs first, so that drift is seen.")]
+LockTimeout = Annotated[int, typer.Option(min=0, help="Seconds to wait for another run on the same stack.")]
+Timeout = Annotated[int, typer.Option(min=1, help="Seconds until the update is stopped.")]
+
+
+def run(verb: str, /, module: str = "", function: str = "run", **options: Any) -> None:
+    """Load the verb's module, run it, and leave with its exit code."""
+    raise typer.Exit(
+        guarded(verb, lambda: getattr(importlib.import_module(f"ops.{module or verb}"), function)(**options))
+    )
+
+
+@app.command()
+def up(
+    stack: Stack,
+    source: SourceOption = None,
+    refresh: Refresh = True,
+    lock_timeout: LockTimeout = 60,
+    timeout: Timeout = 3600,
+) -> None:
+    """Create or update an environment and wait until it is healthy.
+
+    Whatever it lacks is made first: Docker engine, Pulumi, plugins, images.
+    """
+    run("up", stack=stack, source=source, refresh=refresh, lock_timeout=lock_timeout, timeout=timeout)
+
+
+@app.command()
+def preview(
+    stack: Stack,
+    source: SourceOption = None,
+    json: Json = False,
+    refresh: Refresh = False,
+    expect_no_changes: Annotated[bool, typer.Option(help="Fail when anything would change.")] = False,
+) -> None:
+    """Show what `up` would change."""
+    run("preview", stack=stack, source=source, as_json=json, refresh=refresh, expect_no_changes=expect_no_changes)
+
+
+@app.command()
+def down(
+    stack: Stack,
+    source: SourceOption = None,
+    yes: Yes = False,
+    lock_timeout: LockTimeout = 60,
+    timeout: Timeout = 1800,
+) -> None:
+    """Remove an environment with its data."""
+    run("down", stack=stack, source=source, yes=yes, lock_timeout=lock_timeout, timeout=timeout)
+
+
+@app.command()
+def status(stack: Stack, json: Json = False) -> None:
+    """Show every service of an environment: state, health, address."""
+    run("status", stack=stack, as_json=json)
+
+
+@app.command()
+def doctor(stack: Annotated[str, typer.Argument(help="Whose settings to check.")] = "dev", json: Json = False) -> None:
+    """Check what this machine needs to run an environment."""
+    run("doctor", stack=stack, as_json=json)
+
+
+@app.command()
+def env(
+    stack: Annotated[str | None, typer.Argument(help="Also select this stack.", show_default=False)] = None,
+    source: SourceOption = None,
+) -> None:
+    """Print what plain `pulumi` needs: eval "$(./nexus env)"."""
+    run("env", stack=stack, source=source)
+
+
+PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+@app.command(context_settings=PASS_ON)
+def test(context: typer.Context, source: SourceOption = None) -> None:
+    """Run the tests; further arguments go to pytest."""
+    run("test", source=source, arguments=list(context.args))
+
+
+@app.command(context_settings=PASS_ON)
+def bench(context: typer.Context) -> None:
+    """Compare start-up and idle CPU with plain Compose.
+
+    Further arguments go to the benchmark.
+    """
+    run("bench", arguments=list(context.args))
+
+
+@images.command("list")
+def images_list(source: SourceOption = None) -> None:
+    """List the pinned images and which of them are here."""
+    run("images list", module="images", function="show", source=source)
+
+
+@images.command("build")
+def images_build(
+    names: Annotated[list[str] | None, typer.Argument(help="Default: all.", show_default=False)] = None,
+    source: SourceOption = None,
+) -> None:
+    """Build or pull images."""
+    run("images build", module="images", function="build", names=names or [], source=source)
+
+
+@images.command("pin")
+def images_pin(
+    names: Annotated[list[str] | None, typer.Argument(help="Default: all.", show_default=False)] = None,
+) -> None:
+    """Pin the upstream references by digest."""
+    run("images pin", module="images", function="pin", names=names or [])
+
+
+def main() -> None:
+    """Entry point of ``python -m ops``."""
+    try:
+        app(prog_name="./nexus")
+    except KeyboardInterrupt:
+        sys.exit(130)

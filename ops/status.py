@@ -1,0 +1,158 @@
+"""`nexus status`: every service of an environment as the engine sees it. Needs neither Pulumi nor its state."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from components._labels import KIND, SERVICE, STAND_IN
+from ops import console, inputs, objects
+from ops.errors import UNHEALTHY
+from ops.inputs import Inputs
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+    from infra.catalog import Service
+
+HEALTHY, UNHEALTHY_STATE, MISSING, STARTING, NONE = "healthy", "unhealthy", "missing", "starting", "none"
+#: Roles whose port speaks HTTP, by the kind of service, and those that speak TLS.
+HTTP_KINDS = {"service", "consul", "kong", "vault", "prometheus", "grafana", "elasticsearch", "kibana", "alertmanager"}
+SCHEMES = {"postgres": "postgresql", "redis": "redis", "rabbitmq": "amqp"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One service, as in ``docs/schemas/status.schema.json``."""
+
+    name: str
+    group: str
+    state: str
+    health: str
+    endpoints: dict[str, str]
+    image: str
+    stand_in: bool
+    since: str | None
+
+
+def collect(chosen: Inputs) -> list[Row]:
+    """A row for every enabled service, in the catalogue's order."""
+    with objects.connect() as client:
+        containers = {
+            found["Config"]["Labels"].get(SERVICE): found
+            for found in objects.inspect(client, chosen.stack)
+            if found["Config"]["Labels"].get(KIND) == "service"
+        }
+        with ThreadPoolExecutor(8) as pool:
+            return list(pool.map(lambda entry: row(entry, containers.get(entry.name), client), chosen.services))
+
+
+def row(entry: Service, container: Mapping[str, Any] | None, client: DockerClient | None) -> Row:
+    """One service from the engine's description of its container."""
+    if container is None:
+        return Row(entry.name, entry.group, MISSING, MISSING, {}, entry.image, False, None)
+    state, config = container["State"], container["Config"]
+    labels = config.get("Labels") or {}
+    return Row(
+        name=entry.name,
+        group=entry.group,
+        state=state["Status"],
+        health=health(container, client),
+        endpoints=endpoints(entry, container),
+        image=config["Image"],
+        stand_in=labels.get(STAND_IN) == "true",
+        since=state.get("StartedAt") if state["Status"] == "running" else None,
+    )
+
+
+def health(container: Mapping[str, Any], client: DockerClient | None) -> str:
+    """The engine's verdict; before its first check has come, the answer of the same check asked now."""
+    state = container["State"]
+    if state["Status"] != "running":
+        return UNHEALTHY_STATE
+    verdict = (state.get("Health") or {}).get("Status", NONE)
+    if verdict == STARTING and client is not None:
+        return HEALTHY if asked(container, client) else STARTING
+    return verdict
+
+
+def asked(container: Mapping[str, Any], client: DockerClient) -> bool:
+    """Run the container's own health check once."""
+    from docker.errors import DockerException
+
+    test = (container["Config"].get("Healthcheck") or {}).get("Test") or ["NONE"]
+    command = {"CMD": test[1:], "CMD-SHELL": ["/bin/sh", "-c", *test[1:]]}.get(test[0])
+    if not command:
+        return False
+    with suppress(DockerException):
+        identity = client.api.exec_create(container["Id"], command)["Id"]
+        client.api.exec_start(identity)
+        return client.api.exec_inspect(identity)["ExitCode"] == 0
+    return False
+
+
+def endpoints(entry: Service, container: Mapping[str, Any]) -> dict[str, str]:
+    """Addresses on the host by role."""
+    published = {}
+    for mappings in ((container.get("NetworkSettings") or {}).get("Ports") or {}).values():
+        for mapping in mappings or []:
+            published[int(mapping["HostPort"])] = mapping["HostIp"]
+    found = {}
+    for role, port in entry.ports.items():
+        if port in published:
+            host = published[port] if published[port] not in ("0.0.0.0", "::") else "localhost"  # noqa: S104
+            found[role] = f"{scheme(entry.kind, role)}://{host}:{port}"
+    return found
+
+
+def scheme(kind: str, role: str) -> str:
+    """The scheme of an endpoint."""
+    if role.endswith("tls"):
+        return "https"
+    return "http" if kind in HTTP_KINDS else SCHEMES.get(kind, "tcp")
+
+
+def document(stack: str, rows: list[Row]) -> dict[str, Any]:
+    """The document of `--json`."""
+    return {
+        "stack": stack,
+        "healthy": sum(one.health == HEALTHY for one in rows),
+        "total": len(rows),
+        "services": [asdict(one) for one in rows],
+    }
+
+
+def table(rows: list[Row], took: Mapping[str, float] | None = None) -> None:
+    """The table for people; ``took`` is seconds by service, of an update."""
+    from rich.table import Table
+
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("SERVICE", "STATE", "HEALTH", *(["TOOK"] if took is not None else []), "URL", "IMAGE"):
+        shown.add_column(title, no_wrap=not console.out().is_terminal)
+    styles = {HEALTHY: "green", STARTING: "yellow"}
+    for one in rows:
+        style = styles.get(one.health, "red")
+        spent = [console.seconds(took[one.name]) if one.name in took else "-"] if took is not None else []
+        kind = "stand-in" if one.stand_in else "original" if one.state != MISSING else "-"
+        urls = " ".join(one.endpoints.values()) or "-"
+        shown.add_row(one.name, one.state, f"[{style}]{one.health}[/{style}]", *spent, urls, kind)
+    console.out().print(shown)
+
+
+def run(stack: str, as_json: bool) -> int:
+    """Print the status; 5 unless everything is healthy."""
+    chosen = inputs.load(stack)
+    rows = collect(chosen)
+    result = document(stack, rows)
+    if as_json:
+        console.write(json.dumps(result, indent=2))
+    elif all(one.state == MISSING for one in rows):
+        console.write(f"{stack} is not up: none of its {len(rows)} services exists. `./nexus up {stack}` starts it.")
+    else:
+        table(rows)
+        console.write(f"\n{result['healthy']} of {result['total']} healthy")
+    return 0 if result["healthy"] == result["total"] else UNHEALTHY

@@ -1,0 +1,83 @@
+"""`nexus up`: from whatever is there to a healthy environment."""
+
+from __future__ import annotations
+
+import time
+
+from ops import console, inputs, locks, repair, session, status, update
+from ops import source as sources
+from ops.errors import UNHEALTHY, Failure
+from ops.events import Tracker
+from ops.session import Session
+
+#: Seconds that a service may take to become healthy after the update (the update itself waited for its readiness).
+SETTLE = 60.0
+
+
+def run(stack: str, source: str | None, refresh: bool, lock_timeout: int, timeout: int) -> int:
+    """Create or update the stack; ends with a table of services."""
+    inputs.load(stack)  # a wrong setting is said before anything else is looked at
+    started = time.monotonic()
+    with locks.hold(stack, f"up {stack}", lock_timeout, console.say):
+        current = session.begin(stack, source, images=True, ports=True)
+        tracker = provision(current, refresh=refresh, wait=lock_timeout, timeout=timeout)
+        rows = settled(current)
+    finish(current, tracker, rows, time.monotonic() - started)
+    return 0 if all(row.health == status.HEALTHY for row in rows) else UNHEALTHY
+
+
+def provision(current: Session, *, refresh: bool, wait: float, timeout: float) -> Tracker:
+    """Repair what a killed run left, then update; a stack that exists is compared with the real world first."""
+    repair.before(current.workspace, wait, console.say)
+    made = current.workspace.ensure()
+    arguments = ["--skip-preview", "--parallel", update.PARALLEL]
+    if refresh and not made:
+        arguments.append("--refresh")
+    started = time.monotonic()
+    tracker = update.apply(current.workspace, "up", arguments, timeout)
+    current.seconds["provisioning"] = time.monotonic() - started
+    return tracker
+
+
+def settled(current: Session) -> list[status.Row]:
+    """The services' rows once all are healthy, or after SETTLE seconds as they are then."""
+    started = time.monotonic()
+    while True:
+        rows = status.collect(current.inputs)
+        if all(row.health == status.HEALTHY for row in rows) or time.monotonic() - started > SETTLE:
+            current.seconds["health"] = time.monotonic() - started
+            return rows
+        time.sleep(0.5)
+
+
+def finish(current: Session, tracker: Tracker, rows: list[status.Row], total: float) -> None:
+    """The table, what changed, how long each stage took, and what to try next."""
+    stack = current.inputs.stack
+    status.table(rows, tracker.service_seconds([row.name for row in rows]))
+    healthy = sum(row.health == status.HEALTHY for row in rows)
+    stages = ", ".join(f"{name} {console.seconds(took)}" for name, took in current.seconds.items())
+    console.write(f"\n{healthy} of {len(rows)} healthy: {tracker.summary}, in {console.seconds(total)} ({stages})")
+    if healthy < len(rows):
+        sick = [row.name for row in rows if row.health != status.HEALTHY]
+        raise Failure(
+            f"{', '.join(sick)}: not healthy",
+            f"the update went through, but {SETTLE:.0f} s later the health check still fails",
+            "\n".join(f"docker logs nexus-{stack}-{name}" for name in sick),
+            UNHEALTHY,
+        )
+    why = sources.recorded()
+    if any(row.stand_in for row in rows) and why:
+        console.write(f"stand-ins run where originals cannot be had here ({why.why})")
+    console.write("\nnext:" + "".join(f"\n  {line}" for line in hints(stack, rows)))
+
+
+def hints(stack: str, rows: list[status.Row]) -> list[str]:
+    """Commands worth trying."""
+    proxies = [url for row in rows for role, url in row.endpoints.items() if role == "proxy"]
+    tries = [f"curl {proxies[0]}/api/v1/ready"] if proxies else []
+    return [
+        *tries,
+        f"./nexus status {stack}",
+        f"./nexus preview {stack}",
+        'eval "$(./nexus env)" && pulumi stack history',
+    ]
