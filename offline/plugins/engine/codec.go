@@ -1,0 +1,244 @@
+package engine
+
+import (
+	"encoding/json"
+	"strings"
+)
+
+// encode writes the fields' values into body, each at its API path.
+func encode(fields map[string]*Field, in, body values) {
+	for _, name := range sorted(fields) {
+		field := fields[name]
+		value, given := in[name]
+		if !given && field.Implicit != nil {
+			value, given = number(field.Implicit), true
+		}
+		if !given || field.API == "-" || field.Output {
+			continue
+		}
+		setPath(body, field.API, field.encode(value))
+	}
+}
+
+func (f *Field) encode(value any) any {
+	switch v := value.(type) {
+	case nil:
+		return nil
+	case string:
+		if f.kind == "json" {
+			var parsed any
+			if json.Unmarshal([]byte(v), &parsed) == nil {
+				return parsed
+			}
+		}
+		return v
+	case []any:
+		if f.Codec == "named-values" {
+			return encodeNamed(f, v)
+		}
+		out := make([]any, len(v))
+		for i, item := range v {
+			out[i] = f.elem.encode(item)
+		}
+		return out
+	case values:
+		out := values{}
+		if f.kind == "object" {
+			encode(f.Fields, v, out)
+			return out
+		}
+		for key, item := range v {
+			out[key] = f.elem.encode(item)
+		}
+		return out
+	}
+	return value
+}
+
+// encodeNamed turns a list of {name, value(s)} into one map.
+func encodeNamed(f *Field, list []any) values {
+	out := values{}
+	for _, item := range list {
+		entry, _ := item.(values)
+		name, _ := entry["name"].(string)
+		for key := range f.Fields {
+			if key != "name" {
+				out[name] = entry[key]
+			}
+		}
+	}
+	return out
+}
+
+// setPath puts a value at a dotted path. Null removes the whole first step: {"service": null}, not {"service": {"id": null}}.
+func setPath(body values, path string, value any) {
+	first, rest, nested := strings.Cut(path, ".")
+	if !nested {
+		body[path] = value
+		return
+	}
+	inner, _ := body[first].(values)
+	if value == nil {
+		if inner == nil {
+			body[first] = nil
+		}
+		return
+	}
+	if inner == nil {
+		inner = values{}
+		body[first] = inner
+	}
+	setPath(inner, rest, value)
+}
+
+func getPath(in any, path string) any {
+	for _, step := range strings.Split(path, ".") {
+		object, ok := in.(values)
+		if !ok {
+			return nil
+		}
+		in = object[step]
+	}
+	return in
+}
+
+// decode reads the fields out of a response. What is declared decides how far implicit values and JSON texts are kept.
+func decode(fields map[string]*Field, response any, declared values) values {
+	out := values{}
+	for _, name := range sorted(fields) {
+		field := fields[name]
+		if field.Get == "-" {
+			if kept, ok := declared[name]; ok {
+				out[name] = kept
+			}
+			continue
+		}
+		if value := field.decode(getPath(response, field.Get), declared[name], declared); value != nil {
+			out[name] = value
+		}
+	}
+	return out
+}
+
+func (f *Field) decode(value, declared any, around values) any {
+	if declared == nil && f.Implicit != nil && value == number(f.Implicit) {
+		return nil
+	}
+	switch v := value.(type) {
+	case values:
+		return f.decodeMap(v, declared, around)
+	case []any:
+		was, _ := declared.([]any)
+		if f.elem == nil {
+			return v
+		}
+		if f.kind == "set" {
+			was = decodable(f.elem, v, was)
+		}
+		out := make([]any, len(v))
+		for i, item := range v {
+			var from any
+			if i < len(was) {
+				from = was[i]
+			}
+			out[i] = f.elem.decode(item, from, values{})
+		}
+		return out
+	}
+	return value
+}
+
+// decodable orders the declared elements of a set as the response has them.
+func decodable(elem *Field, response, declared []any) []any {
+	plain := make([]any, len(response))
+	for i, item := range response {
+		plain[i] = elem.decode(item, nil, values{})
+	}
+	return aligned(elem, declared, plain)
+}
+
+func (f *Field) decodeMap(in values, declared any, around values) any {
+	switch {
+	case f.kind == "json":
+		return f.decodeJSON(in, declared, around)
+	case f.kind == "object":
+		inner, _ := declared.(values)
+		return decode(f.Fields, in, inner)
+	case f.Codec == "named-values":
+		out := []any{}
+		for _, name := range sorted(in) {
+			for key := range f.Fields {
+				if key != "name" {
+					out = append(out, values{"name": name, key: in[name]})
+				}
+			}
+		}
+		return out
+	}
+	out := values{}
+	for key, item := range in {
+		out[key] = item
+	}
+	for _, key := range f.Hide {
+		delete(out, key)
+	}
+	return out
+}
+
+// decodeJSON gives the server's object as text. Unless a strict comparison is asked for, the keys that nobody declared
+// are left out: a server adds its defaults to what it was told.
+func (f *Field) decodeJSON(in values, declared any, around values) any {
+	strict := len(f.Strict) == 0
+	for _, key := range f.Strict {
+		strict = strict || around[key] == true
+	}
+	var shown any = in
+	if !strict {
+		text, _ := declared.(string)
+		var object values
+		if json.Unmarshal([]byte(text), &object) != nil {
+			return nil
+		}
+		shown = project(object, in)
+	}
+	out, err := json.Marshal(shown)
+	if err != nil {
+		return nil
+	}
+	return string(out)
+}
+
+// project keeps of what is there the keys that are declared. Lists keep the declared order when only that differs.
+func project(declared, there any) any {
+	switch was := declared.(type) {
+	case values:
+		now, ok := there.(values)
+		if !ok {
+			return there
+		}
+		out := values{}
+		for key, value := range was {
+			if kept, ok := now[key]; ok {
+				out[key] = project(value, kept)
+			} else if value == nil {
+				out[key] = nil
+			}
+		}
+		return out
+	case []any:
+		now, ok := there.([]any)
+		if ok && len(now) == len(was) && equal(&Field{kind: "set", elem: &Field{kind: "any"}}, texts(now), texts(was)) {
+			return was
+		}
+	}
+	return there
+}
+
+func texts(in []any) []any {
+	out := make([]any, len(in))
+	for i, item := range in {
+		text, _ := json.Marshal(item)
+		out[i] = string(text)
+	}
+	return out
+}

@@ -1,0 +1,177 @@
+// Package engine serves the Pulumi resource provider protocol from a table: one row per resource type.
+package engine
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// Table is one provider package: how to reach its server, and the resource types it has.
+type Table struct {
+	Name      string
+	Version   string
+	Provider  Server
+	Resources map[string]*Row
+}
+
+// Server tells how provider configuration becomes HTTP requests. Templates name configuration keys in braces.
+type Server struct {
+	Address string            // base address; a missing scheme is taken from Scheme
+	Scheme  string            // template of the scheme when Address has none
+	Path    string            // prefix of every path, left out when its template is empty
+	Headers map[string]string // left out when their template is empty
+	Basic   string            // template of "user:password"
+	TLS     TLS
+	Retry   []string          // texts in a 500 answer that mean "not ready yet"
+	Lookups map[string]string // names that any template may use, to the request that answers them
+	Config  map[string]*Field
+}
+
+// TLS names the configuration keys that hold the parts of a TLS client configuration.
+type TLS struct {
+	SkipVerify string `yaml:"skipVerify"`
+	CAFile     string `yaml:"caFile"`
+	CAPem      string `yaml:"caPem"`
+	CertFile   string `yaml:"certFile"`
+	CertPem    string `yaml:"certPem"`
+	KeyFile    string `yaml:"keyFile"`
+	KeyPem     string `yaml:"keyPem"`
+	ServerName string `yaml:"serverName"`
+}
+
+// Row is one resource type. Requests are "METHOD /path/{property}?key={property}"; see README.md for the template language.
+type Row struct {
+	Style                        string // "" is plain REST; "kv-tree" is a prefix of key/value pairs
+	Create, Read, Update, Delete string
+	Body                         map[string]any    // constants and templates sent besides the fields
+	DeleteBody                   map[string]any    `yaml:"deleteBody"`
+	Headers                      map[string]string // per-resource headers, left out when empty
+	ID                           string            // template of the id; "{.path}" reads the create response
+	Split                        string            // separator of a composite id; its parts are {id.0}, {id.1} ...
+	Import                       string            // template an import id is matched against to find properties
+	Unwrap                       string            // path of the object within a read response
+	Where                        map[string]string // picks one element of a list response
+	Joins                        map[string]Join   // further reads, placed into the response under their name
+	Lookups                      map[string]Lookup
+	NotFound                     []int    `yaml:"notFound"`     // default 404
+	NotFoundText                 []string `yaml:"notFoundText"` // texts in an error answer that mean "no such object"
+	Unique                       []string // a replacement that keeps all of these must delete first
+	Prune                        *Prune
+	Fields                       map[string]*Field
+}
+
+// Join is a list read from another path, filtered.
+type Join struct {
+	Read  string
+	Where map[string]string
+}
+
+// Lookup is a read made before a create or update; Missing is the error when it finds nothing.
+type Lookup struct{ Read, Missing string }
+
+// Prune removes the elements of a list field that an update no longer declares and the server would keep.
+type Prune struct {
+	Field, Key, Call string
+	Body             map[string]any
+}
+
+// Field is one property. Paths are dotted; API is where it goes in a request and Get where it is in a response.
+type Field struct {
+	Kind       string `yaml:"type"` // "string", "integer", "boolean", "json", "duration", "object", "list string", "set object", "map string" ...
+	API        string // default: the name in snake case; "-" is never sent
+	Get        string // default: API; "-" is never read back
+	Required   bool
+	Computed   bool   // the server fills it in when it is not declared
+	Output     bool   // never an input
+	Secret     bool   // always secret in the state
+	SecretWith string `yaml:"secretWith"` // secret when the named property is
+	Replace    bool   // a change replaces the resource
+	Autoname   bool   // the resource's name and a random suffix when not declared
+	Default    any
+	From       string   // template of the value sent when the field is not declared
+	Implicit   any      // what the server reports for a value nobody declared; not kept in the state
+	Key        string   // of a set of objects: the member that tells its elements apart
+	Each       values   // templates sent with every element of a list
+	Initial    bool     // only the value at creation counts: the server changes it from then on
+	Codec      string   // "named-values": a list of {name, values} that the server keeps as one map
+	Strict     []string // json: with one of these true the whole text is compared, otherwise the declared keys alone
+	Hide       []string // keys of a map that belong to the provider
+	Env        []string // environment variables a configuration key falls back to
+	Fields     map[string]*Field
+
+	elem *Field // element of a list, set or map
+	kind string // the collection or scalar kind alone
+}
+
+// Parse reads a table and refuses what it does not know.
+func Parse(text []byte) (*Table, error) {
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	decoder.KnownFields(true)
+	table := &Table{}
+	if err := decoder.Decode(table); err != nil {
+		return nil, err
+	}
+	if err := prepare(table.Provider.Config, "provider"); err != nil {
+		return nil, err
+	}
+	for token, row := range table.Resources {
+		if len(row.NotFound) == 0 {
+			row.NotFound = []int{404}
+		}
+		if err := prepare(row.Fields, token); err != nil {
+			return nil, err
+		}
+	}
+	return table, nil
+}
+
+var kinds = map[string]bool{
+	"string": true, "integer": true, "number": true, "boolean": true, "json": true, "duration": true, "object": true,
+}
+
+func prepare(fields map[string]*Field, where string) error {
+	for name, field := range fields {
+		if err := field.prepare(name); err != nil {
+			return fmt.Errorf("%s: field %s: %w", where, name, err)
+		}
+	}
+	return nil
+}
+
+func (f *Field) prepare(name string) error {
+	if f.API == "" {
+		f.API = snake(name)
+	}
+	if f.Get == "" {
+		f.Get = f.API
+	}
+	kind, elem, nested := strings.Cut(f.Kind, " ")
+	f.kind = kind
+	switch kind {
+	case "list", "set", "map":
+		if !nested || !kinds[elem] {
+			return fmt.Errorf("type %q needs an element type", f.Kind)
+		}
+		f.elem = &Field{Kind: elem, kind: elem, Fields: f.Fields}
+	default:
+		if !kinds[f.Kind] {
+			return fmt.Errorf("unknown type %q", f.Kind)
+		}
+	}
+	return prepare(f.Fields, name)
+}
+
+func snake(name string) string {
+	var out strings.Builder
+	for _, r := range name {
+		if r >= 'A' && r <= 'Z' {
+			out.WriteByte('_')
+			r += 'a' - 'A'
+		}
+		out.WriteRune(r)
+	}
+	return out.String()
+}
