@@ -7,19 +7,11 @@ from dataclasses import dataclass
 import pulumi
 from pydantic import BaseModel, ConfigDict, Field
 
-from components._health import HealthCheck
+from components._contract import Contract
 from components._limits import minimum_memory
 from components.workload import Engine, Port, Running, WorkloadArgs, WorkloadSpec
 
-#: uid and gid of `consul` in the image (hashicorp/consul, Dockerfile).
-USER = "100:1000"
-DATA = "/consul/data"
-PORT = 8500
-#: A server without a leader answers, but cannot be written to: ask for the leader.
-HEALTH = ("sh", "-c", "consul operator raft list-peers -stale=false >/dev/null")
 MONITOR_MEMORY_MIB = 48
-#: Of the monitor (hashicorp/consul-esm, Dockerfile).
-MONITOR_USER = "100:1000"
 
 
 class ConsulSpec(BaseModel):
@@ -28,9 +20,11 @@ class ConsulSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     stack: str
+    contract: Contract
     name: str = "consul"
     memory_mib: int = Field(ge=minimum_memory("consul"))
     port: Port
+    monitor: Contract
     monitor_stand_in: bool = False
 
 
@@ -75,22 +69,19 @@ def workload(spec: ConsulSpec) -> WorkloadSpec:
     return WorkloadSpec(
         stack=spec.stack,
         name=spec.name,
-        user=USER,
+        contract=spec.contract,
         command=(
             "agent",
             "-server",
             "-ui",
             "-bootstrap-expect=1",
             f"-node={spec.name}",
-            f"-data-dir={DATA}",
+            f"-data-dir={spec.contract.data}",
             "-client=0.0.0.0",
             '-bind={{ GetInterfaceIP "eth0" }}',
         ),
         ports=(spec.port,),
-        data=DATA,
-        scratch=("/tmp", "/consul/config"),  # noqa: S108
         memory_mib=spec.memory_mib,
-        health=HealthCheck(command=HEALTH),
     )
 
 
@@ -101,8 +92,7 @@ def monitor(spec: ConsulSpec) -> WorkloadSpec:
         name=f"{spec.name}-esm",
         kind="helper",
         stand_in=spec.monitor_stand_in,
-        user=MONITOR_USER,
-        env={"CONSUL_HTTP_ADDR": f"http://{spec.name}:{PORT}"},
+        contract=spec.monitor,
+        env={"CONSUL_HTTP_ADDR": f"http://{spec.name}:{spec.contract.ports['http']}"},
         memory_mib=MONITOR_MEMORY_MIB,
-        health=HealthCheck(command=("consul-esm", "-version")),
     )

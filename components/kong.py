@@ -8,15 +8,11 @@ import pulumi
 from pydantic import BaseModel, ConfigDict, Field
 
 from components._connections import PostgresConnection
-from components._health import HealthCheck
+from components._contract import Contract
 from components._limits import minimum_memory
 from components.consul import reachable
-from components.workload import FILES, Engine, Port, Running, WorkloadArgs, WorkloadSpec
+from components.workload import Engine, Port, Running, WorkloadArgs, WorkloadSpec
 
-#: uid and gid of `kong` in the image (Kong/docker-kong, Dockerfile.deb).
-USER = "1000:1000"
-ADMIN_PORT, PROXY_PORT, PROXY_TLS_PORT = 8001, 8000, 8443
-PREFIX = "/var/run/kong"
 PASSWORD_FILE = "postgres-password"  # noqa: S105  the file's name
 #: The schema is made and upgraded before each start. It retries because PostgreSQL may still be starting, at first
 #: as after a restart of the whole engine. The image's entrypoint turns the password's file into Kong's own setting.
@@ -32,6 +28,7 @@ class KongSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     stack: str
+    contract: Contract
     name: str = "kong"
     stand_in: bool = False
     memory_mib: int = Field(ge=minimum_memory("kong"))
@@ -70,11 +67,12 @@ class Kong(pulumi.ComponentResource):
 
 def workload(spec: KongSpec, database: PostgresConnection) -> WorkloadSpec:
     """Kong as a workload."""
+    ports = spec.contract.ports
     return WorkloadSpec(
         stack=spec.stack,
         name=spec.name,
         stand_in=spec.stand_in,
-        user=USER,
+        contract=spec.contract,
         command=("sh", "-c", START),
         env={
             "KONG_DATABASE": "postgres",
@@ -82,14 +80,11 @@ def workload(spec: KongSpec, database: PostgresConnection) -> WorkloadSpec:
             "KONG_PG_PORT": str(database.port),
             "KONG_PG_DATABASE": database.database,
             "KONG_PG_USER": database.user,
-            "KONG_PG_PASSWORD_FILE": f"{FILES}/{PASSWORD_FILE}",
-            "KONG_PREFIX": PREFIX,
-            "KONG_ADMIN_LISTEN": f"0.0.0.0:{ADMIN_PORT}",
-            "KONG_PROXY_LISTEN": f"0.0.0.0:{PROXY_PORT}, 0.0.0.0:{PROXY_TLS_PORT} ssl",
+            "KONG_PG_PASSWORD_FILE": spec.contract.secret(PASSWORD_FILE),
+            "KONG_ADMIN_LISTEN": f"0.0.0.0:{ports['admin']}",
+            "KONG_PROXY_LISTEN": f"0.0.0.0:{ports['proxy']}, 0.0.0.0:{ports['proxy-tls']} ssl",
             "KONG_NGINX_WORKER_PROCESSES": "1",
         },
         ports=(spec.admin, spec.proxy, spec.proxy_tls),
-        scratch=("/tmp", PREFIX),  # noqa: S108
         memory_mib=spec.memory_mib,
-        health=HealthCheck(command=("sh", "-c", f"kong health -p {PREFIX}")),
     )

@@ -8,18 +8,12 @@ import pulumi
 from pydantic import BaseModel, ConfigDict, Field
 
 from components._connections import PostgresConnection
-from components._health import HealthCheck
+from components._contract import Contract
 from components._limits import minimum_memory
 from components._resources import GeneratedSecret
-from components.workload import FILES, Engine, Port, Running, WorkloadArgs, WorkloadSpec
+from components.workload import Engine, Port, Running, WorkloadArgs, WorkloadSpec
 
-#: uid and gid of `postgres` in the image (docker-library/postgres, Dockerfile).
-USER = "999:999"
-DATA = "/var/lib/postgresql/data"
-PORT = 5432
-PASSWORD_FILE = "postgres-password"  # noqa: S105  the file's name
-#: Over TCP, because during initialisation the server already answers on its socket.
-HEALTH = ("pg_isready", "--quiet", "--host=127.0.0.1", "--username=postgres")
+PASSWORD_FILE = "password"  # noqa: S105  the file's name, as the contract has it
 #: A quarter of the memory for shared buffers, three quarters assumed cached (postgresql.org, Resource Consumption).
 SHARED_BUFFERS_SHARE, CACHE_SHARE = 4, 4 / 3
 
@@ -51,6 +45,7 @@ class PostgresSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     stack: str
+    contract: Contract
     name: str = "postgres"
     memory_mib: int = Field(ge=minimum_memory("postgres"))
     port: Port
@@ -76,12 +71,17 @@ class Postgres(pulumi.ComponentResource):
         self, name: str, spec: PostgresSpec, args: PostgresArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("nexus:index:Postgres", name, None, opts)
+        port = spec.contract.ports["sql"]
         child = pulumi.ResourceOptions(parent=self)
         superuser = GeneratedSecret(f"{name}-password", opts=child)
         owners = {d.owner: GeneratedSecret(f"{name}-{d.owner}-password", opts=child) for d in spec.databases}
         self.connections = {
             d.name: PostgresConnection(
-                host=spec.name, port=PORT, database=d.name, user=d.owner, password=owners[d.owner].value
+                host=spec.name,
+                port=spec.contract.ports["sql"],
+                database=d.name,
+                user=d.owner,
+                password=owners[d.owner].value,
             )
             for d in spec.databases
         }
@@ -96,7 +96,7 @@ class Postgres(pulumi.ComponentResource):
             ),
             child,
         )
-        self.register_outputs({"host": self.running.host, "port": PORT, "databases": sorted(self.connections)})
+        self.register_outputs({"host": self.running.host, "port": port, "databases": sorted(self.connections)})
 
 
 def workload(spec: PostgresSpec) -> WorkloadSpec:
@@ -105,18 +105,23 @@ def workload(spec: PostgresSpec) -> WorkloadSpec:
         "shared_buffers": f"{spec.memory_mib // SHARED_BUFFERS_SHARE}MB",
         "effective_cache_size": f"{int(spec.memory_mib / CACHE_SHARE)}MB",
     }
+    answers = " ".join(spec.contract.health)
     return WorkloadSpec(
         stack=spec.stack,
         name=spec.name,
-        user=USER,
+        contract=spec.contract,
         command=("postgres", *(part for key, value in settings.items() for part in ("-c", f"{key}={value}"))),
-        env={"POSTGRES_PASSWORD_FILE": f"{FILES}/{PASSWORD_FILE}", "POSTGRES_INITDB_ARGS": "--auth-host=scram-sha-256"},
+        env={
+            "POSTGRES_PASSWORD_FILE": spec.contract.secret(PASSWORD_FILE),
+            "POSTGRES_INITDB_ARGS": "--auth-host=scram-sha-256",
+        },
         ports=(spec.port,),
-        data=DATA,
-        scratch=("/tmp", "/var/run/postgresql"),  # noqa: S108
         memory_mib=spec.memory_mib,
-        health=HealthCheck(command=HEALTH),
-        ready=("sh", "-c", f"{' '.join(HEALTH)} && exec psql --no-psqlrc --quiet --username=postgres --file=-"),
+        ready=(
+            "sh",
+            "-c",
+            f"{answers} && exec psql --no-psqlrc --quiet --username=postgres --file=-",
+        ),
     )
 
 

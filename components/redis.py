@@ -10,15 +10,11 @@ import pulumi
 from pydantic import BaseModel, ConfigDict, Field
 
 from components._connections import RedisConnection
-from components._health import HealthCheck
+from components._contract import Contract
 from components._limits import minimum_memory
 from components._resources import GeneratedSecret
-from components.workload import FILES, Engine, Port, Running, WorkloadArgs, WorkloadSpec
+from components.workload import Engine, Port, Running, WorkloadArgs, WorkloadSpec
 
-#: uid and gid of `redis` in the image (redis/docker-library-redis, Dockerfile).
-USER = "999:999"
-DATA = "/data"
-PORT = 6379
 #: The user `health` may only PING, so the check needs no secret; `--no-auth-warning` keeps its output to the answer.
 HEALTH = ("sh", "-c", "redis-cli --no-auth-warning --user health --pass none ping | grep -q PONG")
 #: Of the limit, the rest is for the fork of an AOF rewrite and for client buffers (redis.io, Memory optimization).
@@ -33,6 +29,7 @@ class RedisSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     stack: str
+    contract: Contract
     name: str = "redis"
     memory_mib: int = Field(ge=minimum_memory("redis"))
     port: Port
@@ -60,7 +57,7 @@ class Redis(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         secrets = {user: GeneratedSecret(f"{name}-{user}-password", opts=child) for user in spec.users}
         self.connections = {
-            user: RedisConnection(host=spec.name, port=PORT, user=user, password=secret.value)
+            user: RedisConnection(host=spec.name, port=spec.contract.ports["redis"], user=user, password=secret.value)
             for user, secret in secrets.items()
         }
         self.running = args.engine.run(
@@ -76,18 +73,18 @@ class Redis(pulumi.ComponentResource):
             ),
             child,
         )
-        self.register_outputs({"host": self.running.host, "port": PORT})
+        self.register_outputs({"host": self.running.host, "port": spec.contract.ports["redis"]})
 
 
 def configuration(spec: RedisSpec) -> str:
     """``redis.conf``: append-only file, memory policy, users from their file."""
     return "\n".join(
         (
-            f"dir {DATA}",
+            f"dir {spec.contract.data}",
             "appendonly yes",
             f"maxmemory {int(spec.memory_mib * MAXMEMORY_SHARE)}mb",
             f"maxmemory-policy {spec.eviction}",
-            f"aclfile {FILES}/users.acl",
+            f"aclfile {spec.contract.secret('users.acl')}",
             "",
         )
     )
@@ -108,10 +105,9 @@ def workload(spec: RedisSpec) -> WorkloadSpec:
     return WorkloadSpec(
         stack=spec.stack,
         name=spec.name,
-        user=USER,
-        command=("redis-server", f"{FILES}/redis.conf"),
+        contract=spec.contract,
+        command=("redis-server", spec.contract.secret("redis.conf")),
         ports=(spec.port,),
-        data=DATA,
         memory_mib=spec.memory_mib,
-        health=HealthCheck(command=HEALTH),
+        health=HEALTH,
     )

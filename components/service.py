@@ -10,14 +10,13 @@ import pulumi_kong as kong
 from pydantic import BaseModel, ConfigDict, Field
 
 from components._connections import PostgresConnection, RedisConnection
-from components._health import HealthCheck, duration
+from components._contract import Contract
+from components._health import duration
 from components._limits import minimum_memory
 from components._naming import physical
-from components.workload import FILES, Engine, Port, Running, WorkloadArgs, WorkloadSpec
+from components.workload import Engine, Port, Running, WorkloadArgs, WorkloadSpec
 
-#: uid and gid of the reference service's image; an image of one's own is run as the same user.
-USER = "10001:10001"
-PORT = 8000
+POSTGRES_PASSWORD, REDIS_PASSWORD = "postgres-password", "redis-password"
 #: Failures in a row until the gateway leaves a target out, and successes until it is back (Kong, health checks).
 UNHEALTHY_AFTER, HEALTHY_AFTER = 2, 1
 #: Seconds between the gateway's checks of a target: sooner when it failed, so that it is soon back.
@@ -41,6 +40,7 @@ class ServiceSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     stack: str
+    contract: Contract
     name: str
     memory_mib: int = Field(ge=minimum_memory("service"))
     port: Port
@@ -49,6 +49,11 @@ class ServiceSpec(BaseModel):
     check_interval: int = Field(default=10, ge=1, le=3600)
     check_timeout: int = Field(default=3, ge=1, le=600)
     routes: tuple[Route, ...] = ()
+
+    @property
+    def target_port(self) -> int:
+        """The port inside the container."""
+        return self.contract.ports["http"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,37 +86,36 @@ class Service(pulumi.ComponentResource):
         register(name, spec, child)
         if spec.routes:
             publish(name, spec, child)
-        self.register_outputs({"host": self.running.host, "port": PORT})
+        self.register_outputs({"host": self.running.host, "port": spec.target_port})
 
 
 def workload(spec: ServiceSpec, postgres: PostgresConnection | None, redis: RedisConnection | None) -> WorkloadSpec:
     """The service as a workload; its environment says where things are, its files hold the passwords."""
-    env = {"NEXUS_SERVICE": spec.name, "NEXUS_STACK": spec.stack, "NEXUS_PORT": str(PORT)}
+    env = {"NEXUS_SERVICE": spec.name, "NEXUS_STACK": spec.stack, "NEXUS_PORT": str(spec.target_port)}
     if postgres:
         env |= {
             "NEXUS_POSTGRES_HOST": postgres.host,
             "NEXUS_POSTGRES_PORT": str(postgres.port),
             "NEXUS_POSTGRES_DATABASE": postgres.database,
             "NEXUS_POSTGRES_USER": postgres.user,
-            "NEXUS_POSTGRES_PASSWORD_FILE": f"{FILES}/postgres-password",
+            "NEXUS_POSTGRES_PASSWORD_FILE": spec.contract.secret(POSTGRES_PASSWORD),
         }
     if redis:
         env |= {
             "NEXUS_REDIS_HOST": redis.host,
             "NEXUS_REDIS_PORT": str(redis.port),
             "NEXUS_REDIS_USER": redis.user,
-            "NEXUS_REDIS_PASSWORD_FILE": f"{FILES}/redis-password",
+            "NEXUS_REDIS_PASSWORD_FILE": spec.contract.secret(REDIS_PASSWORD),
         }
-    ask = ("python", "-m", "services.healthcheck")
     return WorkloadSpec(
         stack=spec.stack,
         name=spec.name,
-        user=USER,
+        contract=spec.contract,
         env=env,
         ports=(spec.port,),
         memory_mib=spec.memory_mib,
-        health=HealthCheck(command=(*ask, spec.health_path)),
-        ready=(*ask, spec.ready_path),
+        health=(*spec.contract.health, spec.health_path),
+        ready=(*spec.contract.health, spec.ready_path),
     )
 
 
@@ -119,9 +123,9 @@ def files(postgres: PostgresConnection | None, redis: RedisConnection | None) ->
     """The passwords the service needs, by file name."""
     held: dict[str, pulumi.Input[str]] = {}
     if postgres:
-        held["postgres-password"] = postgres.password
+        held[POSTGRES_PASSWORD] = postgres.password
     if redis:
-        held["redis-password"] = redis.password
+        held[REDIS_PASSWORD] = redis.password
     return held
 
 
@@ -139,12 +143,12 @@ def register(name: str, spec: ServiceSpec, opts: pulumi.ResourceOptions) -> None
         name=spec.name,
         node=node.name,
         address=spec.name,
-        port=PORT,
+        port=spec.target_port,
         checks=[
             consul.ServiceCheckArgs(
                 check_id=f"{spec.name}-health",
                 name=f"{spec.name} answers {spec.health_path}",
-                http=f"http://{spec.name}:{PORT}{spec.health_path}",
+                http=f"http://{spec.name}:{spec.target_port}{spec.health_path}",
                 interval=duration(spec.check_interval),
                 timeout=duration(spec.check_timeout),
             )
@@ -161,7 +165,7 @@ def publish(name: str, spec: ServiceSpec, opts: pulumi.ResourceOptions) -> None:
     kong.Target(
         f"{name}-target",
         upstream_id=upstream.id,
-        target=f"{spec.name}:{PORT}",
+        target=f"{spec.name}:{spec.target_port}",
         weight=100,
         tags=[spec.stack],
         opts=opts,

@@ -14,14 +14,13 @@ import pulumi
 import pulumi_docker as docker
 from pydantic import BaseModel, ConfigDict, Field
 
+from components._contract import Contract
 from components._health import HealthCheck, duration
 from components._labels import labels
 from components._naming import physical
 from components._resources import Exec
 
-#: Where a workload finds its files (passwords, server configuration), one file a name.
-FILES = "/run/secrets"
-#: One user runs in a container, and it is not root: its files must be readable by it, and nobody else is there.
+#: A container runs as one user, never root: its files must be readable by it, and nobody else is there.
 FILE_MODE = "0444"
 #: A container's log is rotated by the engine: at most 3 files of 10 MB each.
 LOG_OPTIONS = {"max-size": "10m", "max-file": "3"}
@@ -48,16 +47,19 @@ class WorkloadSpec(BaseModel):
     name: str
     kind: str = Field(default="service", pattern="^(service|helper)$")
     stand_in: bool = False
-    user: str = Field(pattern=r"^\d+:\d+$", description="uid:gid; root is refused")
+    contract: Contract
     command: tuple[str, ...] = ()
     env: Mapping[str, str] = Field(default_factory=dict, description="never a secret: anyone may read it by inspect")
     ports: tuple[Port, ...] = ()
-    data: str | None = Field(default=None, description="a path kept in a volume of the workload's own")
-    scratch: tuple[str, ...] = ("/tmp",)  # noqa: S108  paths in memory that a read-only root leaves writable
     memory_mib: int = Field(gt=0)
-    health: HealthCheck
+    health: tuple[str, ...] = Field(default=(), description="the contract's own command by default")
     ready: tuple[str, ...] = Field(default=(), description="asked during `up`; the health check's command by default")
     ready_timeout: int = Field(default=120, ge=1, le=3600)
+
+    @property
+    def check(self) -> HealthCheck:
+        """The engine's health check."""
+        return HealthCheck(command=self.health or self.contract.health)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,17 +94,18 @@ class ContainerEngine:
 
     def run(self, name: str, spec: WorkloadSpec, args: WorkloadArgs, opts: pulumi.ResourceOptions) -> Running:
         """See ``Engine.run``."""
+        contract = spec.contract
         files = self._volume(f"{name}-files", spec, f"{spec.name}-files", opts) if args.files else None
-        data = self._volume(f"{name}-data", spec, f"{spec.name}-data", opts) if spec.data else None
-        mounts = {FILES: files, spec.data: data}
+        data = self._volume(f"{name}-data", spec, f"{spec.name}-data", opts) if contract.data else None
+        mounts = {contract.secrets: files, contract.data: data}
         container = docker.Container(
             f"{name}-server",
             name=physical(spec.stack, spec.name),
             hostname=spec.name,
             image=args.image,
             command=list(spec.command) or None,
-            user=spec.user,
-            envs=[f"{key}={value}" for key, value in sorted(spec.env.items())],
+            user=contract.user,
+            envs=[f"{key}={value}" for key, value in sorted({**contract.environment, **spec.env}.items())],
             ports=[docker.ContainerPortArgs(internal=p.container, external=p.host, ip=p.bind) for p in spec.ports],
             networks_advanced=[docker.ContainerNetworksAdvancedArgs(name=args.network, aliases=[spec.name])],
             volumes=[
@@ -111,16 +114,16 @@ class ContainerEngine:
                 if volume and path
             ],
             uploads=[
-                docker.ContainerUploadArgs(file=f"{FILES}/{file}", content=content, permissions=FILE_MODE)
+                docker.ContainerUploadArgs(file=contract.secret(file), content=content, permissions=FILE_MODE)
                 for file, content in sorted(args.files.items())
             ],
-            healthcheck=_healthcheck(spec.health),
+            healthcheck=_healthcheck(spec.check),
             labels=_labels(spec),
             restart="unless-stopped",
             memory=spec.memory_mib,
             memory_swap=spec.memory_mib,  # unset, the engine reports twice the memory back and every preview differs
             read_only=True,
-            tmpfs=dict.fromkeys(spec.scratch, "rw,nosuid,nodev"),
+            tmpfs=dict(contract.tmpfs),
             capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"]),
             security_opts=["no-new-privileges"],
             log_driver="json-file",
@@ -134,7 +137,7 @@ class ContainerEngine:
             f"{name}-ready",
             container=physical(spec.stack, spec.name),
             container_id=container.id,
-            command=spec.ready or spec.health.command,
+            command=spec.ready or spec.check.command,
             stdin=args.ready_input,
             timeout=spec.ready_timeout,
             opts=opts,

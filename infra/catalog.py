@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -12,16 +11,12 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from components._limits import minimum_memory
+from infra import images
 from infra.errors import ConfigError, first_problem
 from infra.settings import Settings, file_of
 
 FILE = Path(__file__).parent / "services.yaml"
 FILE_NAME = "infra/services.yaml"
-#: A name of images.yaml (`postgres`) or a reference: [registry[:port]/]path[:tag][@sha256:digest] (OCI distribution).
-_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-IMAGE = re.compile(
-    rf"(?:[a-zA-Z0-9.-]+(?::\d+)?/)?{_PART}(?:/{_PART})*(?::\w[\w.-]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?", re.ASCII
-)
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
 Port = Annotated[int, Field(ge=1000, le=65535)]
 
@@ -157,14 +152,17 @@ def check(services: list[Service], stack: str) -> None:
                 f"a {service.kind} needs at least {least} MiB",
                 "Raise it.",
             )
-        if not IMAGE.fullmatch(service.image):
-            raise ConfigError(
-                edit,
-                f"{service.name}.image",
-                service.image,
-                "is not an image reference ([registry/]name[:tag][@sha256:digest], lower case)",
-                "Correct it, or name an image of infra/images.yaml.",
-            )
+        _check_image(service, edit)
+
+
+def _check_image(service: Service, edit: str) -> None:
+    if service.image in images.load() or service.kind != "service":
+        return
+    try:
+        images.check_reference(service.image)
+    except ValueError as error:
+        remedy = "Correct it, or name an image of infra/images.yaml."
+        raise ConfigError(edit, f"{service.name}.image", service.image, str(error), remedy) from None
 
 
 def _check_ports(services: list[Service], edit: str) -> None:

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+from components._contract import Contract
 
 UPSTREAM, LOCAL = "upstream", "local"
 
@@ -75,35 +77,6 @@ class Image(_Row):
     def built_here(self, source: str) -> bool:
         """Whether the image is built locally when ``source`` is chosen (the project's own images always are)."""
         return source == LOCAL or self.upstream is None
-
-
-class Contract(_Row):
-    """One row of ``contracts.yaml``; the comments there say what the fields mean."""
-
-    name: str
-    uid: int = Field(gt=0)
-    gid: int = Field(gt=0)
-    entrypoint: tuple[str, ...]
-    command: tuple[str, ...]
-    environment: dict[str, str] = {}
-    accepts: tuple[str, ...] = ()
-    data: str | None = None
-    config: str | None = None
-    init: str | None = None
-    secrets: str = "/run/secrets"
-    ports: dict[str, int] = {}
-    tmpfs: dict[str, str] = {}
-    stop_signal: str = "SIGTERM"
-    health: tuple[str, ...]
-
-    @property
-    def user(self) -> str:
-        """``uid:gid``, as the engine takes it."""
-        return f"{self.uid}:{self.gid}"
-
-    def secret(self, name: str) -> str:
-        """Where the secret called ``name`` is found inside a container."""
-        return f"{self.secrets}/{name}"
 
 
 @cache

@@ -58,10 +58,10 @@ class Platform:
             stand_in=known.stand_in and source == "local",
         )
 
-    def port(self, service: Service, container: int, role: str = "main") -> Port:
-        """A host port of a service, on the address the settings name for it."""
+    def port(self, service: Service, container: str, role: str = "main") -> Port:
+        """A host port of a service, leading to the port of that name in the contract of its kind."""
         bind = self.settings.bind if role.startswith("proxy") else self.settings.admin_bind
-        return Port(container=container, host=service.ports[role], bind=str(bind))
+        return Port(container=images.contract(service.kind).ports[container], host=service.ports[role], bind=str(bind))
 
     @cached_property
     def providers(self) -> dict[str, pulumi.ProviderResource]:
@@ -83,9 +83,10 @@ def postgres(platform: Platform, entry: Service) -> Postgres:
     databases = tuple(Database(name=database(s), owner=database(s)) for s in platform.needing(entry.name))
     spec = PostgresSpec(
         stack=platform.stack,
+        contract=images.contract("postgres"),
         name=entry.name,
         memory_mib=entry.memory,
-        port=platform.port(entry, 5432),
+        port=platform.port(entry, "sql"),
         databases=databases,
     )
     args = PostgresArgs(image=platform.image(entry.image).id, network=platform.network.id, engine=platform.engine)
@@ -96,9 +97,10 @@ def redis(platform: Platform, entry: Service) -> Redis:
     """Redis with a user for each service that needs it."""
     spec = RedisSpec(
         stack=platform.stack,
+        contract=images.contract("redis"),
         name=entry.name,
         memory_mib=entry.memory,
-        port=platform.port(entry, 6379),
+        port=platform.port(entry, "redis"),
         users=tuple(service.name for service in platform.needing(entry.name)),
     )
     args = RedisArgs(image=platform.image(entry.image).id, network=platform.network.id, engine=platform.engine)
@@ -109,9 +111,11 @@ def consul(platform: Platform, entry: Service) -> Consul:
     """Consul and its monitor."""
     spec = ConsulSpec(
         stack=platform.stack,
+        contract=images.contract("consul"),
         name=entry.name,
         memory_mib=entry.memory,
-        port=platform.port(entry, 8500),
+        port=platform.port(entry, "http"),
+        monitor=images.contract(MONITOR_IMAGE),
         monitor_stand_in=platform.image_spec(MONITOR_IMAGE).stand_in,
     )
     args = ConsulArgs(
@@ -127,12 +131,13 @@ def kong(platform: Platform, entry: Service) -> Kong:
     """The gateway, with its database in PostgreSQL."""
     spec = KongSpec(
         stack=platform.stack,
+        contract=images.contract("kong"),
         name=entry.name,
         stand_in=platform.image_spec(entry.image).stand_in,
         memory_mib=entry.memory,
-        admin=platform.port(entry, 8001),
-        proxy=platform.port(entry, 8000, "proxy"),
-        proxy_tls=platform.port(entry, 8443, "proxy_tls"),
+        admin=platform.port(entry, "admin"),
+        proxy=platform.port(entry, "proxy", "proxy"),
+        proxy_tls=platform.port(entry, "proxy-tls", "proxy_tls"),
     )
     store = platform.made["postgres"]
     assert isinstance(store, Postgres)
@@ -151,9 +156,10 @@ def service(platform: Platform, entry: Service) -> services.Service:
     store, cache = (made[need] if need in entry.needs else None for need in ("postgres", "redis"))
     spec = services.ServiceSpec(
         stack=platform.stack,
+        contract=images.contract("service"),
         name=entry.name,
         memory_mib=entry.memory,
-        port=platform.port(entry, services.PORT),
+        port=platform.port(entry, "http"),
         health_path=entry.health.path,
         ready_path=entry.health.ready_path,
         check_interval=entry.health.interval,

@@ -1,0 +1,38 @@
+"""What a container of an image may rely on, whether the image is the original or built from the project's recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Contract(BaseModel):
+    """One row of ``infra/contracts.yaml``; the comments there say what the fields mean and where they come from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    uid: int = Field(gt=0)
+    gid: int = Field(gt=0)
+    entrypoint: tuple[str, ...]
+    command: tuple[str, ...]
+    environment: Mapping[str, str] = {}
+    accepts: tuple[str, ...] = ()
+    data: str | None = None
+    config: str | None = None
+    init: str | None = None
+    secrets: str = "/run/secrets"
+    ports: Mapping[str, int] = {}
+    tmpfs: Mapping[str, str] = {}
+    stop_signal: str = "SIGTERM"
+    health: tuple[str, ...]
+
+    @property
+    def user(self) -> str:
+        """``uid:gid``, as the engine takes it."""
+        return f"{self.uid}:{self.gid}"
+
+    def secret(self, name: str) -> str:
+        """Where the secret called ``name`` is found inside a container."""
+        return f"{self.secrets}/{name}"
