@@ -92,7 +92,7 @@ def lock(file: Path, waiting: Callable[[], None]) -> Iterator[int]:
 def compile(artifact: Artifact, output: Path, report: Report, lock_descriptor: int) -> None:
     """Write the program to ``output``; the compiler's own words go to ``CACHE/logs/<name>.log``."""
     _require_space(artifact.name)
-    folder = _stage(artifact) if artifact.copies else artifact.folder
+    folder = stage(artifact) if artifact.copies else artifact.folder
     log = CACHE / "logs" / f"{artifact.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     flags = ["-mod=readonly", "-trimpath", "-buildvcs=false", f"-ldflags=-s -w {artifact.ldflags}".rstrip()]
@@ -144,7 +144,7 @@ def _require_space(name: str) -> None:
         )
 
 
-def _stage(artifact: Artifact) -> Path:
+def stage(artifact: Artifact) -> Path:
     """Copy the module, and the modules it replaces by folders, to a place of their own and return it."""
     stage = CACHE / "stage" / artifact.name
     shutil.rmtree(stage, ignore_errors=True)
