@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from typing import Any
 
 from infra import images
@@ -18,22 +19,15 @@ TIMEOUT = 600
 
 def missing(names: Iterable[str], source: str, registry: str = "") -> list[str]:
     """Those of the named images that the engine does not have."""
-    client = _client()
-    try:
-        return [name for name in names if not _present(client, _reference(name, source, registry))]
-    finally:
-        client.close()
+    with engine_client() as client:
+        return [name for name in names if not inspect(client, _reference(name, source, registry))]
 
 
 def ensure(names: Iterable[str], source: str, report: Report, registry: str = "") -> None:
     """Pulls or builds what is missing. What is already there is left alone, so an interrupted run resumes."""
-    client = _client()
-    try:
+    with engine_client() as client:
         needed = _with_bases(names, source, registry, client)
-        if needed:
-            _in_order(needed, lambda name: _make(client, name, source, registry, report))
-    finally:
-        client.close()
+        _in_order(needed, lambda name: _make(client, name, source, registry, report))
 
 
 def _with_bases(names: Iterable[str], source: str, registry: str, client: Any) -> dict[str, set[str]]:
@@ -44,7 +38,7 @@ def _with_bases(names: Iterable[str], source: str, registry: str, client: Any) -
     def add(name: str) -> bool:
         if name in needed:
             return True
-        if _present(client, _reference(name, source, registry)):
+        if inspect(client, _reference(name, source, registry)):
             return False
         base = known[name].base if known[name].built_here(source) else None
         needed[name] = {base} if base and add(base) else set()
@@ -93,24 +87,29 @@ def _reference(name: str, source: str, registry: str) -> str:
     raise Failure(f"there is no image {name!r}", f"infra/images.yaml has {known}", "correct the name", BAD_INPUT)
 
 
-def _present(client: Any, reference: str) -> bool:
+def inspect(client: Any, reference: str) -> dict[str, Any] | None:
+    """What the engine says of an image; None when it does not have it."""
     from docker.errors import ImageNotFound
 
     try:
-        client.api.inspect_image(reference)
+        return client.api.inspect_image(reference)
     except ImageNotFound:
-        return False
-    return True
+        return None
 
 
-def _client() -> Any:
-    """A client of the engine of the environment (DOCKER_HOST), negotiated; a Failure when it does not answer."""
+@contextmanager
+def engine_client() -> Iterator[Any]:
+    """A client of the engine of the environment (DOCKER_HOST); a Failure when it does not answer."""
     import docker
     from docker.errors import DockerException
 
     try:
-        return docker.from_env(timeout=TIMEOUT, max_pool_size=8)
+        client = docker.from_env(timeout=TIMEOUT, max_pool_size=8)
     except DockerException as error:
         from ops import engine
 
         raise engine.unreachable(str(error)) from None
+    try:
+        yield client
+    finally:
+        client.close()

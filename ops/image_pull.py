@@ -90,7 +90,9 @@ def _failure(reference: str, why: str) -> Failure:
     low = why.lower()
     if "no space left" in low:
         return Failure(what, why, "free disk space where the engine keeps its images, then run the command again")
-    if "@" in reference and ("manifest unknown" in low or "does not match" in low or "not found" in low):
+    if "verification failed" in low or "does not match" in low:
+        return Failure(what, why, "the registry or mirror serves something else under that digest: do not trust it")
+    if "@" in reference and ("manifest unknown" in low or "not found" in low):
         remedy = "the registry does not have the digest pinned in infra/images.yaml: `./nexus images pin` pins it anew"
         return Failure(what, why, remedy)
     if "manifest unknown" in low or "not found" in low or "does not exist" in low:
