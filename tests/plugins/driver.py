@@ -127,7 +127,9 @@ class Plugin:
         if answer.changes != provider_pb2.DiffResponse.DIFF_SOME:
             return Difference({}, [], False)
         paths = {path: kinds.Name(change.kind) for path, change in answer.detailedDiff.items()}
-        return Difference(paths or dict.fromkeys(answer.diffs, "UPDATE"), list(answer.replaces), answer.deleteBeforeReplace)
+        return Difference(
+            paths or dict.fromkeys(answer.diffs, "UPDATE"), list(answer.replaces), answer.deleteBeforeReplace
+        )
 
     def create(self, resource: Resource, inputs: Values, preview: bool = False) -> Values:
         answer = self.stub.Create(

@@ -124,37 +124,54 @@ func (f *Field) decode(value, declared any, around values) any {
 	if declared == nil && f.Implicit != nil && value == number(f.Implicit) {
 		return nil
 	}
+	var out any
 	switch v := value.(type) {
 	case values:
-		return f.decodeMap(v, declared, around)
+		out = f.decodeMap(v, declared, around)
 	case []any:
-		was, _ := declared.([]any)
-		if f.elem == nil {
-			return v
-		}
-		if f.kind == "set" {
-			was = decodable(f.elem, v, was)
-		}
-		out := make([]any, len(v))
-		for i, item := range v {
-			var from any
-			if i < len(was) {
-				from = was[i]
-			}
-			out[i] = f.elem.decode(item, from, values{})
-		}
-		return out
+		out = f.decodeList(v, declared)
+	default:
+		return value
 	}
-	return value
+	if list, ok := out.([]any); ok && f.kind == "set" {
+		return ordered(f.elem, list, declared)
+	}
+	return out
 }
 
-// decodable orders the declared elements of a set as the response has them.
-func decodable(elem *Field, response, declared []any) []any {
-	plain := make([]any, len(response))
-	for i, item := range response {
-		plain[i] = elem.decode(item, nil, values{})
+func (f *Field) decodeList(list []any, declared any) any {
+	if f.elem == nil {
+		return list
 	}
-	return aligned(elem, declared, plain)
+	was, _ := declared.([]any)
+	if f.kind == "set" { // the declared elements, each where its equal is in the response
+		bare := make([]any, len(list))
+		for i, item := range list {
+			bare[i] = f.elem.decode(item, nil, values{})
+		}
+		was = aligned(f.elem, was, bare)
+	}
+	out := make([]any, len(list))
+	for i, item := range list {
+		var from any
+		if i < len(was) {
+			from = was[i]
+		}
+		out[i] = f.elem.decode(item, from, values{})
+	}
+	return out
+}
+
+// ordered puts the elements of a set in the order in which they were declared, whatever the server's is.
+func ordered(elem *Field, list []any, declared any) []any {
+	was, _ := declared.([]any)
+	out := []any{}
+	for _, item := range aligned(elem, list, was) {
+		if item != nil {
+			out = append(out, item)
+		}
+	}
+	return out
 }
 
 func (f *Field) decodeMap(in values, declared any, around values) any {

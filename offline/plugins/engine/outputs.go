@@ -1,5 +1,7 @@
 package engine
 
+import "time"
+
 // foreseen gives the outputs as far as a preview can know them. On an update, what the server chose before stays.
 func (r *Row) foreseen(inputs, state values) values {
 	out := values{}
@@ -18,15 +20,28 @@ func (r *Row) foreseen(inputs, state values) values {
 	return out
 }
 
+// foreseenValue spells a value as the server will give it back.
 func foreseenValue(field *Field, value any) any {
-	object, ok := value.(values)
-	if text, is := value.(string); is && field.kind == "json" {
-		return canonical(text)
+	switch v := value.(type) {
+	case string:
+		if field.kind == "json" {
+			return canonical(v)
+		}
+		if length, err := time.ParseDuration(v); field.kind == "duration" && err == nil {
+			return length.String()
+		}
+	case []any:
+		out := make([]any, len(v))
+		for i, item := range v {
+			out[i] = foreseenValue(field.elem, item)
+		}
+		return out
+	case values:
+		if field.kind == "object" {
+			return (&Row{Fields: field.Fields}).foreseen(v, nil)
+		}
 	}
-	if !ok || field.kind != "object" {
-		return value
-	}
-	return (&Row{Fields: field.Fields}).foreseen(object, nil)
+	return value
 }
 
 // refreshed are the inputs that would give the state: the declared ones where they still hold, the server's elsewhere.
@@ -38,7 +53,7 @@ func refreshed(fields map[string]*Field, declared, state values) values {
 		case field.Output:
 		case was != nil && equal(field, is, was):
 			out[name] = was
-		case was == nil && (zero(is) || equal(field, is, number(field.Default)) || field.Computed && len(declared) > 0):
+		case was == nil && (field.assumed(is) || field.Computed && len(declared) > 0):
 		case is != nil && field.kind == "object":
 			inner, _ := was.(values)
 			now, _ := is.(values)
@@ -48,4 +63,12 @@ func refreshed(fields map[string]*Field, declared, state values) values {
 		}
 	}
 	return out
+}
+
+// assumed tells whether a value is what leaving the property out would give.
+func (f *Field) assumed(is any) bool {
+	if f.Default == nil {
+		return zero(is)
+	}
+	return is == nil || equal(f, is, number(f.Default))
 }

@@ -61,7 +61,7 @@ func (r *rest) prepare(ctx context.Context, in *scope) error {
 		if zero(value) && field.From != "" {
 			value = in.fill(field.From)
 		}
-		if value != nil {
+		if value != nil && value != "" { // an empty text means an absent one to every server here
 			inputs[name] = value
 		}
 	}

@@ -1,0 +1,103 @@
+"""The real servers the suite runs against, each on free ports and with nothing kept."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+STARTS_WITHIN = 30.0  # seconds
+
+
+def free_port() -> int:
+    """A free port of 127.0.0.1 below the range the system hands out itself."""
+    for port in range(21000, 32000):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            if port not in _given:
+                _given.add(port)
+                return port
+    raise RuntimeError("no free port")
+
+
+_given: set[int] = set()
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server's address, and a way to do by hand what a plugin should notice."""
+
+    address: str
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        data = body.encode() if isinstance(body, str) else None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(
+            f"http://{self.address}{path}", data=data, method=method, headers={"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            text = answer.read()
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text.decode()
+
+
+@contextmanager
+def running(argv: list[str], env: dict[str, str], server: Server, ready: str) -> Iterator[Server]:
+    """A process that answers `ready`; it ends with the block."""
+    with tempfile.TemporaryFile() as log, subprocess.Popen(argv, env=env, stdout=log, stderr=log) as process:
+        try:
+            until = time.monotonic() + STARTS_WITHIN
+            while not _answers(server, ready):
+                if process.poll() is not None or time.monotonic() > until:
+                    log.seek(0)
+                    raise RuntimeError(f"{argv[0]} did not start: {log.read()[-2000:].decode()}")
+                time.sleep(0.05)
+            yield server
+        finally:
+            process.terminate()
+
+
+def _answers(server: Server, path: str) -> bool:
+    try:
+        return server.call("GET", path) not in ("", '""')
+    except (OSError, urllib.error.URLError):
+        return False
+
+
+@contextmanager
+def consul(binary: Path, folder: Path) -> Iterator[Server]:
+    """A development agent: one server, state in memory."""
+    ports = {name: free_port() for name in ("http", "server", "serf-lan", "serf-wan")}
+    argv = [str(binary), "agent", "-dev", "-node", "conformance", "-bind", "127.0.0.1", "-log-level", "warn"]
+    argv += [f"-{name}-port={port}" for name, port in ports.items()]
+    argv += ["-dns-port=-1", "-grpc-port=-1", "-grpc-tls-port=-1", "-data-dir", str(folder)]
+    with running(argv, {}, Server(f"127.0.0.1:{ports['http']}"), "/v1/status/leader") as server:
+        yield server
+
+
+@contextmanager
+def kong(binary: Path) -> Iterator[Server]:
+    """The gateway's Admin API with its entities in memory."""
+    admin = free_port()
+    env = {
+        "KONG_DATABASE": "memory",
+        "KONG_ADMIN_LISTEN": f"127.0.0.1:{admin}",
+        "KONG_PROXY_LISTEN": f"127.0.0.1:{free_port()}",
+        "KONG_STATUS_LISTEN": f"127.0.0.1:{free_port()}",
+        "PATH": "/usr/bin:/bin",
+    }
+    with running([str(binary)], env, Server(f"127.0.0.1:{admin}"), "/status") as server:
+        yield server
