@@ -5,8 +5,8 @@ cost twice the time of the interpreter's own start.
 """
 
 import os
-import socket
 import sys
+from _socket import socket  # the C module alone: `socket` would load as much again as the interpreter itself
 
 #: Seconds; above the 2 s that `/ready` may take.
 TIMEOUT = 3.0
@@ -17,9 +17,11 @@ def main() -> int:
     path = sys.argv[1] if len(sys.argv) > 1 else "/health"
     port = int(os.environ.get("NEXUS_PORT", "8000"))
     try:
-        with socket.create_connection(("127.0.0.1", port), TIMEOUT) as connection:
-            connection.sendall(f"GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n".encode())
-            answer = connection.recv(4096)
+        connection = socket()
+        connection.settimeout(TIMEOUT)
+        connection.connect(("127.0.0.1", port))
+        connection.sendall(f"GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n".encode())
+        answer = connection.recv(4096)
     except OSError as error:
         sys.stdout.write(f"{path}: {error}\n")
         return 1
