@@ -26,12 +26,13 @@ def table() -> dict[str, Values]:
 
 @cache
 def pem() -> dict[str, str]:
-    """A self-signed certificate and its key."""
+    """A self-signed certificate, its key, and the public half of that."""
     argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     argv += ["-subj", "/CN=conformance.test", "-days", "2", "-keyout", "-", "-out", "-"]
     text = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
     blocks = re.findall(r"-----BEGIN.*?-----END [^\n]*\n", text, re.DOTALL)
-    return {"@key": blocks[0], "@certificate": blocks[1]}
+    public = subprocess.run(["openssl", "pkey", "-pubout"], input=text, check=True, capture_output=True, text=True).stdout
+    return {"@key": blocks[0], "@certificate": blocks[1], "@public": public}
 
 
 @dataclass(frozen=True)

@@ -115,6 +115,8 @@ func decode(fields map[string]*Field, response any, declared values) values {
 		}
 		if value := field.decode(getPath(response, field.Get), declared[name], declared); value != nil {
 			out[name] = value
+		} else if field.Absent != nil {
+			out[name] = field.Absent
 		}
 	}
 	return out

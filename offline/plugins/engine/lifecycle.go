@@ -29,9 +29,7 @@ func (s *server) Check(_ context.Context, req *pulumirpc.CheckRequest) (*pulumir
 	row.autoname(req, plain(olds), news)
 	check := &checker{}
 	checked := check.object(row.Fields, news, "")
-	out := properties(checked)
-	annotateMap(out, given)
-	inputs, err := s.marshal(out)
+	inputs, err := s.marshal(row.conceal(properties(checked), given))
 	return &pulumirpc.CheckResponse{Inputs: inputs, Failures: check.failures}, err
 }
 
@@ -75,7 +73,9 @@ func (s *server) Create(ctx context.Context, req *pulumirpc.CreateRequest) (*pul
 	}
 	inputs := plain(given)
 	if req.GetPreview() {
-		out, err := s.marshal(row.conceal(properties(row.foreseen(inputs, nil)), given))
+		foreseen := row.foreseen(inputs, nil)
+		foreseen["id"] = unknown{}
+		out, err := s.marshal(row.conceal(properties(foreseen), given))
 		return &pulumirpc.CreateResponse{Properties: out}, err
 	}
 	if err := s.ready(); err != nil {
@@ -87,6 +87,7 @@ func (s *server) Create(ctx context.Context, req *pulumirpc.CreateRequest) (*pul
 	if err != nil {
 		return nil, s.fail("creating", req.GetUrn(), err, s.hidden(row, given))
 	}
+	state["id"] = id
 	out, err := s.marshal(row.conceal(properties(state), given))
 	return &pulumirpc.CreateResponse{Id: id, Properties: out}, err
 }
@@ -140,6 +141,7 @@ func (s *server) Read(ctx context.Context, req *pulumirpc.ReadRequest) (*pulumir
 
 func (s *server) found(row *Row, id string, state values, given, old resource.PropertyMap) (*pulumirpc.ReadResponse, error) {
 	inputs := refreshed(row.Fields, plain(given), state)
+	state["id"] = id
 	outputs, err := s.marshal(row.conceal(properties(state), old, given))
 	if err != nil {
 		return nil, err
@@ -163,7 +165,9 @@ func (s *server) Update(ctx context.Context, req *pulumirpc.UpdateRequest) (*pul
 	}
 	inputs, state := plain(given), plain(olds)
 	if req.GetPreview() {
-		out, err := s.marshal(row.conceal(properties(row.foreseen(inputs, state)), given))
+		foreseen := row.foreseen(inputs, state)
+		foreseen["id"] = req.GetId()
+		out, err := s.marshal(row.conceal(properties(foreseen), given))
 		return &pulumirpc.UpdateResponse{Properties: out}, err
 	}
 	if err := s.ready(); err != nil {
@@ -180,6 +184,7 @@ func (s *server) Update(ctx context.Context, req *pulumirpc.UpdateRequest) (*pul
 	if err != nil {
 		return nil, s.fail("updating", req.GetUrn(), err, s.hidden(row, given, olds))
 	}
+	updated["id"] = req.GetId()
 	out, err := s.marshal(row.conceal(properties(updated), given))
 	return &pulumirpc.UpdateResponse{Properties: out}, err
 }

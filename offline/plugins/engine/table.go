@@ -92,6 +92,7 @@ type Field struct {
 	Autoname   bool   // the resource's name and a random suffix when not declared
 	Default    any
 	From       string   // template of the value sent when the field is not declared
+	Absent     any      // what the state has when the server has no value, where the official plugin does not leave it out
 	Implicit   any      // what the server reports for a value nobody declared; not kept in the state
 	Key        string   // of a set of objects: the member that tells its elements apart
 	Each       values   // templates sent with every element of a list
