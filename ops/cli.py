@@ -81,7 +81,9 @@ def preview(
     source: SourceOption = None,
     json: Json = False,
     refresh: Refresh = False,
-    expect_no_changes: Annotated[bool, typer.Option(help="Fail when anything would change.")] = False,
+    expect_no_changes: Annotated[
+        bool, typer.Option("--expect-no-changes", help="Fail when anything would change.")
+    ] = False,
 ) -> None:
     """Show what `up` would change."""
     run("preview", stack=stack, source=source, as_json=json, refresh=refresh, expect_no_changes=expect_no_changes)

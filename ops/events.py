@@ -10,6 +10,8 @@ from typing import Any
 
 STACK_TYPE = "pulumi:pulumi:Stack"
 QUIET = {"same", "read", "refresh"}
+#: What the engine says at the end of every failed run; the reason is in other messages.
+HOLLOW = {"update failed", "update canceled", "preview failed"}
 #: The words for an operation that goes on and for one that is done.
 DOING = {"create": "creating", "update": "updating", "delete": "deleting", "replace": "replacing",
          "create-replacement": "creating", "delete-replaced": "deleting", "refresh": "looking at", "same": "checking",
@@ -82,7 +84,7 @@ class Tracker:
         self.finished.append(step)
         if data["type"] == STACK_TYPE:
             self.outputs = (data.get("new") or {}).get("outputs") or {}
-        elif data["op"] not in QUIET:
+        elif data["op"] not in QUIET and (data.get("new") or data.get("old") or {}).get("custom"):
             verb = DONE.get(data["op"], data["op"])
             self.report(f"{verb} {short_type(data['type'])} {name_of(data['urn'])} ({step.seconds:.1f} s)")
         self._now()
@@ -95,7 +97,7 @@ class Tracker:
 
     def _say(self, data: Mapping[str, Any]) -> None:
         text = data.get("message", "").strip()
-        if data.get("severity") in ("error", "warning") and text and text != "update failed":
+        if data.get("severity") in ("error", "warning") and text and text not in HOLLOW:
             self.messages.append((data.get("urn") or "", text))
 
     def _now(self) -> None:
