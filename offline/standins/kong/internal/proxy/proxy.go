@@ -1,0 +1,261 @@
+// Package proxy is the data path: route, plugins, upstream, response.
+package proxy
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"nexus/standins/kong/internal/balancer"
+	"nexus/standins/kong/internal/conf"
+	"nexus/standins/kong/internal/plugin"
+	"nexus/standins/kong/internal/router"
+	"nexus/standins/kong/internal/schema"
+	"nexus/standins/kong/internal/store"
+)
+
+// Proxy serves one gateway's traffic.
+type Proxy struct {
+	Config *conf.Config
+	Pools  *balancer.Pools
+
+	registry *plugin.Registry
+	cache    *plugin.Cache
+	table    atomic.Pointer[table]
+	reverse  *httputil.ReverseProxy
+	served   atomic.Uint64
+	log      *accessLog
+}
+
+// table is everything derived from one snapshot.
+type table struct {
+	state      *store.State
+	router     *router.Router
+	chain      *plugin.Chain
+	transports *transports
+}
+
+// New prepares a proxy; log receives one JSON line per request.
+func New(config *conf.Config, registry *plugin.Registry, log io.Writer) *Proxy {
+	p := &Proxy{
+		Config: config, Pools: balancer.NewPools(), registry: registry, cache: plugin.NewCache(), log: newAccessLog(log),
+	}
+	p.reverse = &httputil.ReverseProxy{
+		Rewrite: p.rewrite, Transport: roundTripper{p}, FlushInterval: -1,
+		ModifyResponse: p.filter, ErrorHandler: p.failed, BufferPool: &buffers{},
+	}
+	return p
+}
+
+// Update follows a new snapshot of the entities.
+func (p *Proxy) Update(st *store.State) {
+	old := p.table.Load()
+	next := &table{
+		state: st, router: router.Build(st, p.Config.Flavor), chain: plugin.Build(p.registry, st, p.cache),
+		transports: newTransports(st, p.Config),
+	}
+	if old != nil {
+		next.transports.adopt(old.transports)
+	}
+	p.Pools.Update(st)
+	p.table.Store(next)
+}
+
+// Served counts the requests answered so far.
+func (p *Proxy) Served() uint64 { return p.served.Load() }
+
+// flight is one request in the proxy.
+type flight struct {
+	plugin.Exchange
+	table     *table
+	match     *router.Match
+	writer    *recorder
+	sent      time.Time // when the upstream was first contacted
+	answered  time.Time // when its headers arrived
+	tries     []string
+	upstreams *balancer.Upstream
+	peer      string
+	hash      string
+}
+
+type flightKey struct{}
+
+func flightOf(ctx context.Context) *flight { return ctx.Value(flightKey{}).(*flight) }
+
+func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	f := p.begin(w, r)
+	defer p.end(f)
+	if !p.route(f) || p.refused(f) {
+		p.respond(f)
+		return
+	}
+	f.table.chain.Access(&f.Exchange)
+	if !f.Ended() && f.Service == nil {
+		f.Fail(http.StatusServiceUnavailable, "no Service found with those values")
+	}
+	if f.Ended() {
+		p.respond(f)
+		return
+	}
+	ctx := context.WithValue(r.Context(), flightKey{}, f)
+	p.reverse.ServeHTTP(f.writer, f.Request.WithContext(ctx))
+}
+
+func (p *Proxy) begin(w http.ResponseWriter, r *http.Request) *flight {
+	f := &flight{table: p.table.Load(), writer: &recorder{ResponseWriter: w}}
+	x := &f.Exchange
+	x.ID, x.Start, x.Request, x.Scheme = newID(), time.Now(), r, "http"
+	if r.TLS != nil {
+		x.Scheme = "https"
+	}
+	x.Host = strings.ToLower(hostOnly(r.Host))
+	if local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr); ok {
+		x.ServerIP, x.Port = local.IP.String(), local.Port
+	}
+	x.ClientIP = p.clientIP(r)
+	return f
+}
+
+// route finds the route and answers 404 when there is none.
+func (p *Proxy) route(f *flight) bool {
+	r := f.Request
+	request := &router.Request{
+		Method: r.Method, Host: f.Host, Port: f.Port, Header: r.Header,
+		Path: schema.NormalizePath(r.URL.EscapedPath()), TLS: r.TLS != nil,
+	}
+	if r.TLS != nil {
+		request.SNI = r.TLS.ServerName
+	}
+	f.match = f.table.router.Find(request)
+	if f.match == nil {
+		f.Fail(http.StatusNotFound, "no Route matched with those values")
+		return false
+	}
+	f.Route, f.Service = f.match.Route, f.match.Service
+	return true
+}
+
+// refused answers plain requests to routes for https only, and too large ones.
+func (p *Proxy) refused(f *flight) bool {
+	protocols, _ := f.Route["protocols"].([]any)
+	if has(protocols, "https") && !has(protocols, "http") && p.forwarded(f).proto != "https" {
+		status := int(f.Route["https_redirect_status_code"].(float64))
+		if status == http.StatusUpgradeRequired {
+			f.SetHeader("Connection", "Upgrade")
+			f.SetHeader("Upgrade", "TLS/1.2, HTTP/1.1")
+			f.Fail(status, "Please use HTTPS protocol")
+			return true
+		}
+		f.SetHeader("Location", "https://"+p.forwarded(f).host+f.Request.URL.RequestURI())
+		f.Exit(status, nil, "")
+		return true
+	}
+	if limit := p.Config.ClientMaxBody; limit > 0 {
+		if f.Request.ContentLength > limit {
+			f.Fail(http.StatusRequestEntityTooLarge, "Payload too large")
+			return true
+		}
+		f.Request.Body = http.MaxBytesReader(f.writer, f.Request.Body, limit)
+	}
+	return false
+}
+
+// respond sends a response of the gateway's own.
+func (p *Proxy) respond(f *flight) {
+	f.Response = f.Own()
+	f.Response.Header.Set("Server", conf.ServerHeader)
+	f.table.chain.HeaderFilter(&f.Exchange)
+	h := f.Response.Header
+	h.Set("X-Kong-Response-Latency", milliseconds(time.Since(f.Start)))
+	h.Set("X-Kong-Request-Id", f.ID)
+	out := f.writer.Header()
+	for name, values := range h {
+		out[name] = values
+	}
+	f.writer.WriteHeader(f.Response.StatusCode)
+	if f.Request.Method != http.MethodHead {
+		_, _ = io.Copy(f.writer, f.Response.Body)
+	}
+	_ = f.Response.Body.Close()
+}
+
+// filter runs on the upstream's response.
+func (p *Proxy) filter(response *http.Response) error {
+	f := flightOf(response.Request.Context())
+	f.Response, f.Proxied = response, true
+	f.table.chain.HeaderFilter(&f.Exchange)
+	h := response.Header
+	h.Set("X-Kong-Upstream-Latency", milliseconds(f.answered.Sub(f.sent)))
+	h.Set("X-Kong-Proxy-Latency", milliseconds(f.sent.Sub(f.Start)))
+	h.Set("X-Kong-Request-Id", f.ID)
+	via := strconv.Itoa(response.ProtoMajor) + "." + strconv.Itoa(response.ProtoMinor) + " " + conf.ServerHeader
+	if before := h.Get("Via"); before != "" {
+		via = before + ", " + via
+	}
+	h.Set("Via", via)
+	return nil
+}
+
+var (
+	errNoPeer = errors.New("failure to get a peer from the ring-balancer")
+	errNoName = errors.New("name resolution failed")
+)
+
+// failed answers when the upstream did not.
+func (p *Proxy) failed(_ http.ResponseWriter, r *http.Request, err error) {
+	f := flightOf(r.Context())
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.Is(err, errNoPeer), errors.Is(err, errNoName):
+		f.Fail(http.StatusServiceUnavailable, err.Error())
+	case errors.As(err, &tooLarge):
+		f.Fail(http.StatusRequestEntityTooLarge, "Payload too large")
+	case r.Context().Err() != nil: // the client went away: nobody reads this
+		f.Exit(499, nil, "")
+	case isTimeout(err):
+		f.Fail(http.StatusGatewayTimeout, "The upstream server is timing out")
+	default:
+		f.Fail(http.StatusBadGateway, "An invalid response was received from the upstream server")
+	}
+	f.AddLog("error", err.Error())
+	p.respond(f)
+}
+
+func (p *Proxy) end(f *flight) {
+	p.served.Add(1)
+	f.table.chain.Log(&f.Exchange)
+	p.log.write(f)
+}
+
+func newID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}
+
+func hostOnly(host string) string {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		return h
+	}
+	return host
+}
+
+func has(items []any, s string) bool {
+	for _, item := range items {
+		if item == s {
+			return true
+		}
+	}
+	return false
+}
+
+func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
