@@ -58,13 +58,19 @@ class ServiceSpec(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceArgs:
-    """What a service is made from. A connection that is None is one it does not need."""
+    """What a service is made from. A connection that is None is one it does not need.
+
+    The stores are where Consul and Kong keep what is registered with them: when a store goes away with the stack, its
+    entries need not be deleted one by one, which could not be done either once its server is down.
+    """
 
     image: pulumi.Input[str]
     network: pulumi.Input[str]
     engine: Engine
     postgres: PostgresConnection | None = None
     redis: RedisConnection | None = None
+    registry_store: pulumi.Resource | None = None
+    gateway_store: pulumi.Resource | None = None
 
 
 class Service(pulumi.ComponentResource):
@@ -83,9 +89,9 @@ class Service(pulumi.ComponentResource):
             WorkloadArgs(image=args.image, network=args.network, files=files(args.postgres, args.redis)),
             child,
         )
-        register(name, spec, child)
+        register(name, spec, pulumi.ResourceOptions(parent=self, deleted_with=args.registry_store))
         if spec.routes:
-            publish(name, spec, child)
+            publish(name, spec, pulumi.ResourceOptions(parent=self, deleted_with=args.gateway_store))
         self.register_outputs({"host": self.running.host, "port": spec.target_port})
 
 

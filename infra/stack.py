@@ -73,6 +73,12 @@ class Platform:
             "kong": pulumi_kong.Provider("kong", kong_admin_uri=gateway.admin_url),
         }
 
+    def store_of(self, name: str) -> pulumi.Resource | None:
+        """The volume in which a server keeps its data."""
+        server = self.made[name]
+        assert isinstance(server, Postgres | Consul)
+        return server.running.data
+
     def needing(self, name: str) -> list[Service]:
         """The enabled services that need ``name``."""
         return [service for service in self.catalog.enabled if name in service.needs]
@@ -172,6 +178,8 @@ def service(platform: Platform, entry: Service) -> services.Service:
         engine=platform.engine,
         postgres=store.connections[database(entry)] if isinstance(store, Postgres) else None,
         redis=cache.connections[entry.name] if isinstance(cache, Redis) else None,
+        registry_store=platform.store_of("consul"),
+        gateway_store=platform.store_of("postgres"),
     )
     return services.Service(entry.name, spec, args, pulumi.ResourceOptions(providers=platform.providers))
 

@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pulumi.provider.experimental import property_value, provider
+from pulumi.runtime.rpc import UNKNOWN
 
 PropertyValue = property_value.PropertyValue
 Properties = dict[str, property_value.PropertyValue]
@@ -68,11 +69,16 @@ def problem(name: str, field: Field | None, value: PropertyValue, known: Mapping
     if field is None:
         near = difflib.get_close_matches(name, known, n=1)
         return f"unknown field {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
-    if isinstance(value.value, property_value.Computed):
+    if value.value == UNKNOWN:
         return None
     if not isinstance(value.value, field.type):
         return f"must be {field.type}, got {type(value.value).__name__}"
     return field.check(value.value)
+
+
+def type_token(qualified: str) -> str:
+    """The resource's own type: in a URN the types of its parents come before it, joined by ``$``."""
+    return qualified.rsplit("$", 1)[-1]
 
 
 class NexusProvider(provider.Provider):
@@ -92,9 +98,10 @@ class NexusProvider(provider.Provider):
 
     async def check(self, request: provider.CheckRequest) -> provider.CheckResponse:
         """Fill defaults; refuse unknown, missing and out-of-range inputs, each by its name."""
-        known = FIELDS.get(request.type)
+        kind = type_token(request.type)
+        known = FIELDS.get(kind)
         if known is None:
-            return provider.CheckResponse(failures=[provider.CheckFailure("", f"unknown type {request.type}")])
+            return provider.CheckResponse(failures=[provider.CheckFailure("", f"unknown type {kind}")])
         given = {k: v for k, v in request.new_inputs.items() if v.value is not None and not k.startswith("__")}
         failures = [
             provider.CheckFailure(name, reason)
@@ -111,7 +118,7 @@ class NexusProvider(provider.Provider):
 
     async def diff(self, request: provider.DiffRequest) -> provider.DiffResponse:
         """Compare inputs field by field, so that a preview names just what changed."""
-        known = FIELDS[request.type]
+        known = FIELDS[type_token(request.type)]
         detailed = {}
         for name, field in known.items():
             old, new = request.old_inputs.get(name), request.new_inputs.get(name)
@@ -130,11 +137,11 @@ class NexusProvider(provider.Provider):
 
     async def create(self, request: provider.CreateRequest) -> provider.CreateResponse:
         """Make the secret, or run the command."""
-        if request.type == "nexus:index:GeneratedSecret":
+        if type_token(request.type) == "nexus:index:GeneratedSecret":
             length = int(request.properties["length"].value)  # type: ignore[arg-type]
-            value = None if request.preview else "".join(secrets.choice(ALPHABET) for _ in range(length))
-            made = PropertyValue(value, is_secret=True) if value else PropertyValue.computed().with_secret(True)
-            return provider.CreateResponse(secrets.token_hex(8), {**request.properties, "value": made})
+            value = UNKNOWN if request.preview else "".join(secrets.choice(ALPHABET) for _ in range(length))
+            made = {"value": PropertyValue(value, is_secret=True)}
+            return provider.CreateResponse(secrets.token_hex(8), {**request.properties, **made})
         if not request.preview:
             await run(request.properties)
         return provider.CreateResponse(f"{request.name}-{secrets.token_hex(4)}", request.properties)

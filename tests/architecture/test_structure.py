@@ -73,7 +73,8 @@ def test_a_components_children_have_it_as_parent_and_nothing_else_of_the_callers
         n for n in ast.walk(constructor(node)) if isinstance(n, ast.Call) and "ResourceOptions" in ast.unparse(n.func)
     ]
     assert made, "a component makes its children's options"
-    assert {ast.unparse(call) for call in made} == {"pulumi.ResourceOptions(parent=self)"}
+    assert all(call.keywords[0].arg == "parent" and ast.unparse(call.keywords[0].value) == "self" for call in made)
+    assert {keyword.arg for call in made for keyword in call.keywords} <= {"parent", "deleted_with"}
     uses = [n for n in ast.walk(constructor(node)) if isinstance(n, ast.Name) and n.id == "opts"]
     assert len(uses) == 1, "the caller's opts go to super().__init__ alone"
 

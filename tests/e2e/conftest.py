@@ -1,0 +1,36 @@
+"""Environments shared by the tests of a module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.environment import Environment
+
+pytestmark = pytest.mark.e2e
+
+
+def made(stack: str, offset: int, home: Path) -> Iterator[Environment]:
+    environment = Environment(stack, offset, home)
+    environment.remove()  # what an interrupted run of these tests left
+    environment.configure()
+    try:
+        yield environment
+    finally:
+        environment.remove()
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
+    """A healthy environment."""
+    for one in made("e2e-one", 30000, tmp_path_factory.mktemp("one")):
+        one.up()
+        yield one
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Iterator[Environment]:
+    """An environment that has settings, and nothing else yet."""
+    yield from made("e2e-two", 40000, tmp_path)
