@@ -41,6 +41,10 @@ func run(called string) error {
 	if err != nil {
 		return fmt.Errorf("tables/%s.yaml: %w", name, err)
 	}
+	if len(os.Args) == 2 && strings.TrimLeft(os.Args[1], "-") == "version" {
+		fmt.Println(table.Version)
+		return nil
+	}
 	return provider.Main(name, func(*provider.HostClient) (pulumirpc.ResourceProviderServer, error) {
 		return engine.New(table), nil
 	})

@@ -94,6 +94,10 @@ func quoted(key string) string {
 func (d *differ) list(field *Field, path string, old, new any) {
 	oldList, _ := old.([]any)
 	newList, _ := new.([]any)
+	if new == nil {
+		d.add(path, pulumirpc.PropertyDiff_DELETE)
+		return
+	}
 	if field.kind == "set" {
 		oldList = aligned(field.elem, oldList, newList)
 	}
@@ -139,7 +143,7 @@ func aligned(elem *Field, old, new []any) []any {
 
 func kindOf(old, new any) pulumirpc.PropertyDiff_Kind {
 	switch {
-	case zero(old):
+	case old == nil:
 		return pulumirpc.PropertyDiff_ADD
 	case new == nil:
 		return pulumirpc.PropertyDiff_DELETE

@@ -15,6 +15,8 @@ func (r *Row) foreseen(inputs, state values) values {
 			out[name] = state[name]
 		case field.Output:
 			out[name] = unknown{}
+		case field.Absent != nil:
+			out[name] = field.Absent
 		}
 	}
 	return out
