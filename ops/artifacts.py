@@ -31,13 +31,14 @@ KEEP = 3
 
 @dataclass(frozen=True)
 class Copy:
-    """A module that is copied beside go.mod, with files added (path in the copy -> text)."""
+    """A module that is copied beside go.mod: files added (path -> text), texts replaced (path -> old -> new)."""
 
     module: str
     version: str
     sum: str
     to: str
     add: dict[str, str] = field(default_factory=dict)
+    edit: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

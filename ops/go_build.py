@@ -19,7 +19,7 @@ from ops.errors import MACHINE, Failure
 from ops.paths import CACHE
 
 if TYPE_CHECKING:
-    from ops.artifacts import Artifact, Report
+    from ops.artifacts import Artifact, Copy, Report
 
 #: Bytes that must be free before a build: the modules and compiled packages of the largest one took 3.4 GB.
 FREE = 4 * 1024**3
@@ -146,30 +146,50 @@ def _require_space(name: str) -> None:
 
 def stage(artifact: Artifact) -> Path:
     """Copy the module, and the modules it replaces by folders, to a place of their own and return it."""
-    stage = CACHE / "stage" / artifact.name
-    shutil.rmtree(stage, ignore_errors=True)
-    shutil.copytree(artifact.folder, stage)
+    folder = CACHE / "stage" / artifact.name
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(artifact.folder, folder)
     for copy in artifact.copies:
-        wanted = f"{copy.module}@{copy.version}"
-        run = _go("mod", "download", "-json", wanted, folder=CACHE)
-        found = json.loads(run.stdout or "{}")
-        if run.returncode or found.get("Error"):
-            raise Failure(f"{wanted} cannot be downloaded", found.get("Error") or run.stderr.strip(), _PROXY)
-        if found["Sum"] != copy.sum:
-            raise Failure(
-                f"{wanted} is not what was pinned: its checksum is {found['Sum']}, the table says {copy.sum}",
-                "a version of a Go module never changes",
-                "find out what your module proxy serves; do not use it until then",
-            )
-        target = stage / copy.to
+        target = folder / copy.to
         # Files in Go's module cache are read-only, and a copy keeps modes: copyfile does not.
-        shutil.copytree(found["Dir"], target, copy_function=shutil.copyfile)
+        shutil.copytree(_downloaded(copy), target, copy_function=shutil.copyfile)
         for directory in (target, *(each for each in target.rglob("*") if each.is_dir())):
             directory.chmod(0o755)
         for name, text in copy.add.items():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             (target / name).write_text(text)
-    return stage
+        for name, texts in copy.edit.items():
+            _edit(target / name, texts)
+    return folder
+
+
+def _downloaded(copy: Copy) -> Path:
+    """Where the module is in Go's cache, as pinned."""
+    wanted = f"{copy.module}@{copy.version}"
+    run = _go("mod", "download", "-json", wanted, folder=CACHE)
+    found = json.loads(run.stdout or "{}")
+    if run.returncode or found.get("Error"):
+        raise Failure(f"{wanted} cannot be downloaded", found.get("Error") or run.stderr.strip(), _PROXY)
+    if found["Sum"] != copy.sum:
+        raise Failure(
+            f"{wanted} is not what was pinned: its checksum is {found['Sum']}, the table says {copy.sum}",
+            "a version of a Go module never changes",
+            "find out what your module proxy serves; do not use it until then",
+        )
+    return Path(found["Dir"])
+
+
+def _edit(file: Path, texts: dict[str, str]) -> None:
+    content = file.read_text()
+    for old, new in texts.items():
+        if content.count(old) != 1:
+            raise Failure(
+                f"{file.name} has {old!r} {content.count(old)} times instead of once",
+                "the edits in offline/artifacts.yaml are made for one version of the module",
+                "adapt them to the pinned version",
+            )
+        content = content.replace(old, new)
+    file.write_text(content)
 
 
 _PROXY = "see `go env GOPROXY`: it must name a module proxy that this machine reaches"

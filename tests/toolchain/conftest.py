@@ -53,7 +53,8 @@ class Project:
 
     def ok(self, *arguments: str) -> str:
         run = self.pulumi(*arguments)
-        assert run.returncode == 0, f"pulumi {' '.join(arguments)}\n{run.stdout}\n{run.stderr}"
+        said = [line for line in (run.stdout + run.stderr).splitlines() if '"prefix":"debug' not in line]
+        assert run.returncode == 0, "\n".join([f"pulumi {' '.join(arguments)}", *said[-12:]])[-4000:]
         return run.stdout
 
     def state(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import pulumi
 import pulumi_docker
 import pytest
 from pulumi import _types as sdk
-from pulumi_docker import _inputs, outputs
+from pulumi_docker import _inputs
 
 from ops import docker_schema
 

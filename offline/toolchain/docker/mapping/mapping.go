@@ -28,7 +28,8 @@ type resource struct {
 
 var resources = map[string]resource{
 	"docker_config": {name: "ServiceConfig"},
-	"docker_image":  {name: "RemoteImage"},
+	// Naming the property here also keeps it required: an image's name is never made up.
+	"docker_image": {name: "RemoteImage", fields: map[string]string{"name": "name"}},
 	"docker_container": {
 		name:                "Container",
 		fields:              map[string]string{"command": "command", "networks_advanced": "networksAdvanced"},
