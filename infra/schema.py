@@ -165,7 +165,7 @@ def services_schema() -> dict[str, Any]:
 def settings_schema() -> dict[str, Any]:
     """JSON Schema of ``Pulumi.<stack>.yaml``: the keys of this project; those of others are left alone."""
     model = Settings.model_json_schema(by_alias=True)
-    own = {NAMESPACE + key: value for key, value in model["properties"].items()}
+    own = {NAMESPACE + key: or_quoted(value) for key, value in model["properties"].items()}
     mistyped = {"pattern": f"^{NAMESPACE}", "not": {"enum": list(own)}}
     return {
         "$schema": DRAFT,
@@ -174,6 +174,12 @@ def settings_schema() -> dict[str, Any]:
         "properties": {"config": {"type": "object", "properties": own, "propertyNames": {"not": mistyped}}},
         "$defs": model["$defs"],
     }
+
+
+def or_quoted(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A number may also be quoted: `pulumi config set` writes it so."""
+    quoted = {"type": "string", "pattern": r"^\d+$"}
+    return {"anyOf": [schema, quoted]} if schema.get("type") == "integer" else schema
 
 
 def document(schema: Mapping[str, Any]) -> str:
