@@ -140,27 +140,29 @@ def bench(context: typer.Context) -> None:
     run("bench", arguments=list(context.args))
 
 
+Registry = Annotated[str, typer.Option(help="A mirror to pull upstream images from, such as mirror.example.com:5000.")]
+
+
 @images.command("list")
-def images_list(source: SourceOption = None) -> None:
+def images_list(source: SourceOption = None, registry: Registry = "") -> None:
     """List the pinned images and which of them are here."""
-    run("images list", module="images", function="show", source=source)
+    run("images list", module="images_verb", function="show", source=source, registry=registry)
 
 
 @images.command("build")
 def images_build(
     names: Annotated[list[str] | None, typer.Argument(help="Default: all.", show_default=False)] = None,
     source: SourceOption = None,
+    registry: Registry = "",
 ) -> None:
     """Build or pull images."""
-    run("images build", module="images", function="build", names=names or [], source=source)
+    run("images build", module="images_verb", function="build", names=names or [], source=source, registry=registry)
 
 
 @images.command("pin")
-def images_pin(
-    names: Annotated[list[str] | None, typer.Argument(help="Default: all.", show_default=False)] = None,
-) -> None:
-    """Pin the upstream references by digest."""
-    run("images pin", module="images", function="pin", names=names or [])
+def images_pin(registry: Registry = "") -> None:
+    """Pin the upstream references by digest, as the registry has them now."""
+    run("images pin", module="images_verb", function="pin", registry=registry)
 
 
 def main() -> None:

@@ -8,21 +8,18 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ops import console, diagnosis, environment, paths
+from ops import diagnosis, environment, follow, paths
 from ops.errors import Failure
 from ops.failures import log_file
+from ops.follow import Event
 
 PROJECT = "nexus"
 PR_SET_PDEATHSIG = 1
-#: Seconds the CLI gets to finish what it has begun once it was asked to stop.
-GRACE = 30.0
-Event = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -99,7 +96,7 @@ class Workspace:
                 command, cwd=self.root, env=env, stdout=writer, stderr=errors, stdin=subprocess.DEVNULL,
                 start_new_session=True, preexec_fn=_end_with_parent,  # noqa: PLW1509  runs one system call
             )  # fmt: skip
-            yield from _follow(process, reader, timeout)
+            yield from follow.events(process, reader, timeout)
             errors.seek(0)
             said = errors.read().strip()
         log.with_suffix(".err").unlink(missing_ok=True)
@@ -114,47 +111,6 @@ def _end_with_parent() -> None:
     """In the child: be asked to stop when `nexus` dies, however it dies, as if Ctrl-C had been pressed."""
     if _libc:
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGINT)
-
-
-def _follow(process: subprocess.Popen[bytes], reader: Any, timeout: float) -> Iterator[Event]:
-    """Events of a running CLI until it has ended; Ctrl-C asks it to stop, a second one ends it."""
-    deadline, rest, asked, late = time.monotonic() + timeout, b"", 0, False
-    while True:
-        try:
-            ended = process.poll() is not None
-            chunk = reader.read()
-            *lines, rest = (rest + chunk).split(b"\n")
-            yield from _parse(lines)
-            if ended and not chunk:
-                break
-            if not chunk:
-                time.sleep(0.05)
-            if time.monotonic() > deadline and not ended:
-                process.send_signal(signal.SIGKILL if late else signal.SIGINT)
-                deadline, late = time.monotonic() + GRACE, True
-        except KeyboardInterrupt:
-            asked += 1
-            if asked == 1:
-                console.say("stopping: what has begun is finished first. Press Ctrl-C again to end it at once.")
-            process.send_signal(signal.SIGKILL if asked > 1 else signal.SIGINT)
-        except BaseException:
-            process.send_signal(signal.SIGINT)
-            raise
-    yield from _parse([rest])
-    if asked:
-        raise KeyboardInterrupt
-    if late:
-        raise Failure(
-            f"stopped after {console.seconds(timeout)}", "that is the limit set by --timeout",
-            "what was made so far is kept: run it again, with a longer --timeout if the machine is slow",
-        )  # fmt: skip
-
-
-def _parse(lines: list[bytes]) -> Iterator[Event]:
-    """Events of complete lines; the many debug messages are dropped unread."""
-    for line in lines:
-        if line.startswith(b"{") and b'"severity":"debug"' not in line[-200:]:
-            yield json.loads(line)
 
 
 def select(stack: str, source: str, toolchain: Any) -> Workspace:
