@@ -31,7 +31,9 @@ def pem() -> dict[str, str]:
     argv += ["-subj", "/CN=conformance.test", "-days", "2", "-keyout", "-", "-out", "-"]
     text = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
     blocks = re.findall(r"-----BEGIN.*?-----END [^\n]*\n", text, re.DOTALL)
-    public = subprocess.run(["openssl", "pkey", "-pubout"], input=text, check=True, capture_output=True, text=True).stdout
+    public = subprocess.run(
+        ["openssl", "pkey", "-pubout"], input=text, check=True, capture_output=True, text=True
+    ).stdout
     return {"@key": blocks[0], "@certificate": blocks[1], "@public": public}
 
 
@@ -81,7 +83,7 @@ def tokens(*need: str) -> list[str]:
 
 
 def same(wanted: Any, found: Any) -> bool:
-    """Equal; "*" fits anything that is there, and JSON texts are compared by meaning; objects may have more than is wanted."""
+    """Equal by meaning: "*" fits anything that is there, and an object may have more than is wanted."""
     if wanted == "*":
         return found not in (None, "")
     if isinstance(wanted, str) and isinstance(found, str) and wanted.startswith("{"):

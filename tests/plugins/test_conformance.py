@@ -225,7 +225,9 @@ def test_an_import_finds_what_was_declared(life: Life) -> None:
     assert found.id == resource.id
     absent = life.case.raw.get("imports_without", [])
     for name, value in life.case.inputs.items():
-        assert name in [*absent, *life.case.raw.get("imports_loosely", [])] or cases.same(value, bare(found.inputs).get(name)), name
+        assert name in [*absent, *life.case.raw.get("imports_loosely", [])] or cases.same(
+            value, bare(found.inputs).get(name)
+        ), name
     declared = bare(found.inputs) | {name: life.case.inputs[name] for name in absent}
     changed = life.plugin.diff(found, life.plugin.check(found, declared, found.inputs)).paths
     assert {re.split(r"[.\[]", path)[0] for path in changed} <= set(absent)
