@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -92,11 +93,12 @@ class Composed:
             return [found["Id"] for found in client.api.containers(filters={"label": LABEL})]
 
     def _ask(self) -> None:
-        with objects.connect() as client:
+        with objects.connect() as client, ThreadPoolExecutor(8) as pool:
             left = [client.api.inspect_container(identity) for identity in self.containers()]
             end = time.monotonic() + LIMIT
             while left and time.monotonic() < end:
-                left = [one for one in left if not status.asked(one, client)]
+                answers = list(pool.map(lambda one: status.asked(one, client), left))
+                left = [one for one, answered in zip(left, answers, strict=True) if not answered]
                 time.sleep(0.1 if left else 0)
         if left:
             raise Failure("the Compose project did not become healthy", left[0]["Name"], f"see {self.log}")
