@@ -140,13 +140,9 @@ def _text(found: tuple[int, ...]) -> str:
 def _local_folder() -> Path:
     """Keyed by the programs in it: each artifact's path has the digest of what it is made from in it."""
     parts = {name: str(artifacts.path(name)) for name in (CLI, *sorted(set(pulumi_plugins.compiled().values())))}
-    language = {file.name: file.read_text() for file in _language_files()}
+    language = [file.read_text() for file in sorted(LANGUAGE.rglob("*")) if file.is_file() and file.suffix != ".pyc"]
     key = hashlib.sha256(json.dumps([parts, language, pulumi_plugins.required()], sort_keys=True).encode()).hexdigest()
     return CACHE / "pulumi" / f"local-{key[:12]}"
-
-
-def _language_files() -> list[Path]:
-    return sorted(file for file in LANGUAGE.iterdir() if file.is_file())
 
 
 def _local(folder: Path) -> Toolchain:
@@ -176,8 +172,7 @@ def _assemble(folder: Path, programs: dict[str, Path], report: Report) -> None:
     (partial / "bin").mkdir(parents=True)
     _link(programs[CLI], partial / "bin" / CLI)
     # Beside the CLI, where the official release has them too; the engine warns of one that is elsewhere on PATH.
-    for file in _language_files():
-        shutil.copy2(file, partial / "bin" / file.name)
+    shutil.copytree(LANGUAGE, partial / "bin", dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
     for name, artifact in pulumi_plugins.compiled().items():
         wanted = pulumi_plugins.required()[name]
         report(f"installing the {name} plugin {wanted}")

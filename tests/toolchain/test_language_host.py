@@ -49,8 +49,9 @@ def test_a_program_gets_its_project_stack_and_configuration_and_its_outputs_are_
 
 
 def test_modules_beside_the_program_are_imported_even_when_they_are_called_like_the_hosts(project: Project) -> None:
-    (project.folder / "environment.py").write_text("NAME = 'the program has a module of this name too'\n")
-    project.write("import pulumi, environment\npulumi.export('name', environment.NAME)\n")
+    for name in ("environment", "program", "server", "host"):
+        (project.folder / f"{name}.py").write_text("NAME = 'the program has a module of this name too'\n")
+    project.write("import pulumi, environment, program, server, host\npulumi.export('name', host.NAME + server.NAME)\n")
     project.ok("up", "--yes", "-s", "test", "--skip-preview")
     assert "too" in project.ok("stack", "output", "-s", "test", "name")
 
@@ -120,7 +121,7 @@ def test_a_dynamic_provider_runs(project: Project) -> None:
 def test_about_names_the_interpreter_and_the_packages(project: Project) -> None:
     project.write("")
     about = json.loads(project.ok("about", "--json", "-s", "test"))
-    packages = {each["name"]: each["version"] for each in about["dependencies"]}
+    packages = {each["name"].replace("_", "-"): each["version"] for each in about["dependencies"]}
     assert packages["pulumi-docker"] == "5.2.0"
     assert about["runtime"]["language"] == "python"
     plugins = {each["name"]: each["version"] for each in about["plugins"]}
