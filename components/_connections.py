@@ -26,3 +26,17 @@ class RedisConnection:
     port: int
     user: str
     password: pulumi.Output[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """A service as others reach it on the platform's network, over HTTP."""
+
+    name: str
+    host: str
+    port: int
+
+    @property
+    def address(self) -> str:
+        """``host:port``."""
+        return f"{self.host}:{self.port}"

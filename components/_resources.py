@@ -25,6 +25,34 @@ class GeneratedSecret(pulumi.CustomResource):
         super().__init__("nexus:index:GeneratedSecret", name, props, opts)
 
 
+class Files(pulumi.CustomResource):
+    """A volume filled with files; ``volume`` is its name, ``digest`` changes when a file does."""
+
+    volume: pulumi.Output[str]
+    digest: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        volume: str,
+        labels: Mapping[str, str],
+        image: pulumi.Input[str],
+        owner: str,
+        files: Mapping[str, pulumi.Input[str]],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        props = {
+            "volume": volume,
+            "labels": labels,
+            "image": image,
+            "owner": owner,
+            "files": pulumi.Output.secret(files),
+            "digest": None,
+        }
+        super().__init__("nexus:index:Files", name, props, opts)
+
+
 class Exec(pulumi.CustomResource):
     """A command run inside a container until it succeeds; run again when an input changes."""
 

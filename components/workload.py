@@ -16,12 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from components._contract import Contract
 from components._health import HealthCheck, duration
-from components._labels import labels
+from components._labels import FILES_DIGEST, labels
 from components._naming import physical
-from components._resources import Exec
+from components._resources import Exec, Files
 
-#: A container runs as one user, never root: its files must be readable by it, and nobody else is there.
-FILE_MODE = "0444"
 #: A container's log is rotated by the engine: at most 3 files of 10 MB each.
 LOG_OPTIONS = {"max-size": "10m", "max-file": "3"}
 #: How long a container may take to stop before it is killed, in seconds; PostgreSQL's fast shutdown needs the longest.
@@ -95,9 +93,13 @@ class ContainerEngine:
     def run(self, name: str, spec: WorkloadSpec, args: WorkloadArgs, opts: pulumi.ResourceOptions) -> Running:
         """See ``Engine.run``."""
         contract = spec.contract
-        files = self._volume(f"{name}-files", spec, f"{spec.name}-files", opts) if args.files else None
-        data = self._volume(f"{name}-data", spec, f"{spec.name}-data", opts) if contract.data else None
-        mounts = {contract.secrets: files, contract.data: data}
+        own = labels(spec.stack, spec.name, kind=spec.kind, stand_in=spec.stand_in)
+        files = self._files(name, spec, args, own, opts) if args.files else None
+        data = self._data(name, spec, own, opts) if contract.data else None
+        mounts = [
+            *([(files.volume, contract.secrets, True)] if files else []),
+            *([(data.name, contract.data, False)] if data and contract.data else []),
+        ]
         container = docker.Container(
             f"{name}-server",
             name=physical(spec.stack, spec.name),
@@ -109,16 +111,14 @@ class ContainerEngine:
             ports=[docker.ContainerPortArgs(internal=p.container, external=p.host, ip=p.bind) for p in spec.ports],
             networks_advanced=[docker.ContainerNetworksAdvancedArgs(name=args.network, aliases=[spec.name])],
             volumes=[
-                docker.ContainerVolumeArgs(volume_name=volume.name, container_path=path)
-                for path, volume in mounts.items()
-                if volume and path
-            ],
-            uploads=[
-                docker.ContainerUploadArgs(file=contract.secret(file), content=content, permissions=FILE_MODE)
-                for file, content in sorted(args.files.items())
+                docker.ContainerVolumeArgs(volume_name=volume, container_path=path, read_only=read_only)
+                for volume, path, read_only in mounts
             ],
             healthcheck=_healthcheck(spec.check),
-            labels=_labels(spec),
+            labels=[
+                docker.ContainerLabelArgs(label=label, value=value)
+                for label, value in {**own, **({FILES_DIGEST: files.digest} if files else {})}.items()
+            ],
             restart="unless-stopped",
             memory=spec.memory_mib,
             memory_swap=spec.memory_mib,  # unset, the engine reports twice the memory back and every preview differs
@@ -145,14 +145,25 @@ class ContainerEngine:
         return Running(host=spec.name, ready=ready, data=data)
 
     @staticmethod
-    def _volume(name: str, spec: WorkloadSpec, suffix: str, opts: pulumi.ResourceOptions) -> docker.Volume:
+    def _files(
+        name: str, spec: WorkloadSpec, args: WorkloadArgs, own: Mapping[str, str], opts: pulumi.ResourceOptions
+    ) -> Files:
+        return Files(
+            f"{name}-files",
+            volume=physical(spec.stack, f"{spec.name}-files"),
+            labels=own,
+            image=args.image,
+            owner=spec.contract.user,
+            files=args.files,
+            opts=opts,
+        )
+
+    @staticmethod
+    def _data(name: str, spec: WorkloadSpec, own: Mapping[str, str], opts: pulumi.ResourceOptions) -> docker.Volume:
         return docker.Volume(
-            name,
-            name=physical(spec.stack, suffix),
-            labels=[
-                docker.VolumeLabelArgs(label=key, value=value)
-                for key, value in labels(spec.stack, spec.name, kind=spec.kind, stand_in=spec.stand_in).items()
-            ],
+            f"{name}-data",
+            name=physical(spec.stack, f"{spec.name}-data"),
+            labels=[docker.VolumeLabelArgs(label=label, value=value) for label, value in own.items()],
             opts=opts,
         )
 
@@ -165,8 +176,3 @@ def _healthcheck(check: HealthCheck) -> docker.ContainerHealthcheckArgs:
         retries=check.retries,
         start_period=duration(check.start_period),
     )
-
-
-def _labels(spec: WorkloadSpec) -> list[docker.ContainerLabelArgs]:
-    own = labels(spec.stack, spec.name, kind=spec.kind, stand_in=spec.stand_in)
-    return [docker.ContainerLabelArgs(label=key, value=value) for key, value in own.items()]

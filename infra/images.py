@@ -29,9 +29,10 @@ _RECIPES = _ROOT / "offline" / "images"
 #: Never part of an image: caches, tests, editors' leavings.
 _SKIPPED_DIRS = {"__pycache__", "tests", "testdata", ".pytest_cache", ".ruff_cache"}
 _SKIPPED_ENDS = (".pyc", "_test.go", ".md", "~")
-#: The grammar of the OCI distribution specification, 1.1: [host[:port]/]path[:tag][@digest].
+#: The grammar of the OCI distribution specification, 1.1: [host[:port]/]path[:tag][@digest]. What comes first is a host
+#: when it has a dot or a port, or is localhost: the engine's rule.
 _REFERENCE = re.compile(
-    r"(?P<host>(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?)(?::\d{1,5})?/)?"
+    r"(?P<host>(?:localhost|[a-zA-Z0-9-]+(?:\.[a-zA-Z0-9-]+)+|[a-zA-Z0-9-]+(?=:\d))(?::\d{1,5})?/)?"
     r"(?P<path>[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*)"
     r"(?::(?P<tag>\w[\w.-]{0,127}))?"
     r"(?:@(?P<digest>sha256:[0-9a-f]{64}))?"

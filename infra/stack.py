@@ -11,12 +11,15 @@ import pulumi_consul
 import pulumi_kong
 
 from components import service as services
+from components._connections import Endpoint
 from components.consul import Consul, ConsulArgs, ConsulSpec
 from components.image import Image, ImageSpec
 from components.kong import Kong, KongArgs, KongSpec
 from components.network import Network
 from components.postgres import Database, Postgres, PostgresArgs, PostgresSpec
+from components.publication import Publication, PublicationSpec, Route
 from components.redis import Redis, RedisArgs, RedisSpec
+from components.registration import Registration, RegistrationSpec
 from components.workload import ContainerEngine, Engine, Port
 from infra import catalog, images, settings
 from infra.catalog import Catalog, Service
@@ -64,14 +67,18 @@ class Platform:
         return Port(container=images.contract(service.kind).ports[container], host=service.ports[role], bind=str(bind))
 
     @cached_property
-    def providers(self) -> dict[str, pulumi.ProviderResource]:
-        """Providers of what services are registered with; their addresses are known once those servers answer."""
-        registry, gateway = self.made["consul"], self.made["kong"]
-        assert isinstance(registry, Consul) and isinstance(gateway, Kong)
-        return {
-            "consul": pulumi_consul.Provider("consul", address=registry.address),
-            "kong": pulumi_kong.Provider("kong", kong_admin_uri=gateway.admin_url),
-        }
+    def consul_provider(self) -> pulumi.ProviderResource:
+        """What is registered in Consul is registered once Consul answers."""
+        registry = self.made["consul"]
+        assert isinstance(registry, Consul)
+        return pulumi_consul.Provider("consul", address=registry.address)
+
+    @cached_property
+    def kong_provider(self) -> pulumi.ProviderResource:
+        """What is configured in Kong is configured once Kong answers."""
+        gateway = self.made["kong"]
+        assert isinstance(gateway, Kong)
+        return pulumi_kong.Provider("kong", kong_admin_uri=gateway.admin_url)
 
     def store_of(self, name: str) -> pulumi.Resource | None:
         """The volume in which a server keeps its data."""
@@ -157,7 +164,7 @@ def kong(platform: Platform, entry: Service) -> Kong:
 
 
 def service(platform: Platform, entry: Service) -> services.Service:
-    """An application service, connected to what its entry says it needs."""
+    """An application service, connected to what its entry says it needs, listed in Consul, published at the gateway."""
     made = platform.made
     store, cache = (made[need] if need in entry.needs else None for need in ("postgres", "redis"))
     spec = services.ServiceSpec(
@@ -168,9 +175,6 @@ def service(platform: Platform, entry: Service) -> services.Service:
         port=platform.port(entry, "http"),
         health_path=entry.health.path,
         ready_path=entry.health.ready_path,
-        check_interval=entry.health.interval,
-        check_timeout=entry.health.timeout,
-        routes=tuple(services.Route(path=route.path, strip_path=route.strip_path) for route in entry.routes),
     )
     args = services.ServiceArgs(
         image=platform.image(entry.image).id,
@@ -178,10 +182,31 @@ def service(platform: Platform, entry: Service) -> services.Service:
         engine=platform.engine,
         postgres=store.connections[database(entry)] if isinstance(store, Postgres) else None,
         redis=cache.connections[entry.name] if isinstance(cache, Redis) else None,
-        registry_store=platform.store_of("consul"),
-        gateway_store=platform.store_of("postgres"),
     )
-    return services.Service(entry.name, spec, args, pulumi.ResourceOptions(providers=platform.providers))
+    running = services.Service(entry.name, spec, args)
+    announce(platform, entry, running.endpoint)
+    return running
+
+
+def announce(platform: Platform, entry: Service, endpoint: Endpoint) -> None:
+    """List a service in Consul and publish its routes; apart from the service, which need not wait for either."""
+    check = {"health_path": entry.health.path, "interval": entry.health.interval, "timeout": entry.health.timeout}
+    Registration(
+        f"{entry.name}-discovery",
+        RegistrationSpec(stack=platform.stack, **check),
+        endpoint,
+        platform.store_of("consul"),
+        pulumi.ResourceOptions(providers=[platform.consul_provider]),
+    )
+    if entry.routes:
+        routes = tuple(Route(path=route.path, strip_path=route.strip_path) for route in entry.routes)
+        Publication(
+            f"{entry.name}-routes",
+            PublicationSpec(stack=platform.stack, routes=routes, **check),
+            endpoint,
+            platform.store_of("postgres"),
+            pulumi.ResourceOptions(providers=[platform.kong_provider]),
+        )
 
 
 #: What builds each kind, in the order of declaration: servers first, then what is registered with them.

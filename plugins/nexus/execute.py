@@ -1,14 +1,18 @@
-"""Run a command inside a container until it succeeds or its time is up."""
+"""``nexus:index:Exec``: a command run inside a container until it succeeds, and again when an input changes."""
 
 from __future__ import annotations
 
 import socket
 import struct
 import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
 
-import docker
-from docker.errors import APIError, NotFound
-from docker.models.containers import Container
+from kind import Field, Kind, Properties, between, plain
+from pulumi.provider.experimental.property_value import PropertyValue
+
+if TYPE_CHECKING:
+    from docker.models.containers import Container
 
 #: The first attempts come fast, as most servers answer within a second; later ones spare the machine.
 FIRST_PAUSE, LAST_PAUSE = 0.05, 0.5
@@ -22,11 +26,36 @@ class NotReadyError(Exception):
     """The command did not succeed in time; the text says what it printed last and what the container logged."""
 
 
+class Exec(Kind):
+    """The readiness gate, and the way a server is told its databases and roles: what depends on its id runs after it.
+
+    Inputs: ``container``, ``containerId`` (a new container is asked anew), ``command``, ``stdin``, ``timeout`` in
+    seconds.
+    """
+
+    fields: ClassVar = {
+        "container": Field(str, required=True),
+        "containerId": Field(str, required=True),
+        "command": Field((list, tuple), required=True, check=lambda value: None if value else "must name a command"),
+        "stdin": Field(str),
+        "timeout": Field(float, default=120.0, check=between(1, 3600, "seconds")),
+    }
+
+    def create(self, inputs: Properties) -> Mapping[str, PropertyValue]:
+        """Run the command until it succeeds."""
+        wanted = {name: plain(value) for name, value in inputs.items()}
+        execute(wanted["container"], wanted["command"], wanted.get("stdin") or "", wanted["timeout"])
+        return {}
+
+
 def execute(name: str, command: list[str], stdin: str, timeout: float) -> None:
     """Run ``command`` in container ``name`` with ``stdin``, again and again, for at most ``timeout`` seconds.
 
     Raises ``NotReadyError``. The input is never part of a message: it may hold secrets.
     """
+    import docker  # noqa: PLC0415  a preview never needs the client
+    from docker.errors import APIError, NotFound  # noqa: PLC0415
+
     client = docker.from_env(timeout=int(timeout) + 5)
     deadline, pause = time.monotonic() + timeout, FIRST_PAUSE
     last = "the command was never started"

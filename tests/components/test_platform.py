@@ -55,18 +55,31 @@ def test_no_secret_is_in_an_environment_or_a_command(dev: Recorder) -> None:
         assert "secret-of-" not in exposed, resource.name
 
 
+def files(recorder: Recorder, service: str) -> dict[str, str]:
+    return recorder.one(f"{service}-files").inputs["files"]
+
+
 def test_passwords_reach_containers_as_files_in_a_volume_of_their_own(dev: Recorder) -> None:
-    backend = container(dev, "nexus-backend")
-    files = {upload["file"]: upload["content"] for upload in backend["uploads"]}
-    assert files == {
-        "/run/secrets/postgres-password": "secret-of-postgres-nexus-password",
-        "/run/secrets/redis-password": "secret-of-redis-nexus-backend-password",
+    assert files(dev, "nexus-backend") == {
+        "postgres-password": "secret-of-postgres-nexus-password",
+        "redis-password": "secret-of-redis-nexus-backend-password",
     }
-    assert {"volumeName": "nexus-dev-nexus-backend-files", "containerPath": "/run/secrets"} in backend["volumes"]
+    (volume,) = container(dev, "nexus-backend")["volumes"]
+    assert volume == {
+        "volumeName": "nexus-dev-nexus-backend-files",
+        "containerPath": "/run/secrets",
+        "readOnly": True,
+    }
+    assert dev.one("nexus-backend-files").inputs["owner"] == container(dev, "nexus-backend")["user"]
+
+
+def test_a_container_is_made_again_when_one_of_its_files_changes(dev: Recorder) -> None:
+    labels = {label["label"]: label["value"] for label in container(dev, "redis")["labels"]}
+    assert labels["nexus.files"] == "digest-of-redis-files"
 
 
 def test_redis_is_given_only_a_digest_of_each_password(dev: Recorder) -> None:
-    acl = next(u["content"] for u in container(dev, "redis")["uploads"] if u["file"].endswith("users.acl"))
+    acl = files(dev, "redis")["users.acl"]
     assert "user nexus-backend on #" in acl and "secret-of-" not in acl
 
 
@@ -85,17 +98,20 @@ def test_the_databases_script_makes_one_owner_per_database_and_repeats_safely(de
 
 
 def test_the_gateway_leads_the_route_over_the_upstream_to_the_service(dev: Recorder) -> None:
-    assert dev.one("nexus-backend-route-0").inputs["paths"] == ["/api/v1"]
-    assert dev.one("nexus-backend-gateway").inputs["host"] == dev.one("nexus-backend-upstream").inputs["name"]
-    assert dev.one("nexus-backend-target").inputs["target"] == "nexus-backend:8000"
-    checks = dev.one("nexus-backend-upstream").inputs["healthchecks"]
+    assert dev.one("nexus-backend-routes-route-0").inputs["paths"] == ["/api/v1"]
+    assert (
+        dev.one("nexus-backend-routes-gateway").inputs["host"]
+        == dev.one("nexus-backend-routes-upstream").inputs["name"]
+    )
+    assert dev.one("nexus-backend-routes-target").inputs["target"] == "nexus-backend:8000"
+    checks = dev.one("nexus-backend-routes-upstream").inputs["healthchecks"]
     assert checks["active"]["httpPath"] == "/health" and checks["active"]["healthy"]["interval"] == 10
 
 
 def test_consul_lists_the_service_with_an_http_check_every_ten_seconds(dev: Recorder) -> None:
-    (check,) = dev.one("nexus-backend-registration").inputs["checks"]
+    (check,) = dev.one("nexus-backend-discovery-registration").inputs["checks"]
     assert (check["http"], check["interval"]) == ("http://nexus-backend:8000/health", "10s")
-    assert dev.one("nexus-backend-node").inputs["meta"]["external-node"] == "true"
+    assert dev.one("nexus-backend-discovery-node").inputs["meta"]["external-node"] == "true"
 
 
 def test_gateway_and_registry_objects_use_providers_that_know_the_running_servers(dev: Recorder) -> None:
@@ -120,7 +136,7 @@ def test_a_memory_setting_changes_one_container_only() -> None:
     before, after = declare(deploy), declare(deploy, config={"nexus:services": '{"redis": {"memory": 256}}'})
     old, new = ({(r.type, r.name): r.inputs for r in seen.resources} for seen in (before, after))
     assert new.keys() == old.keys()
-    assert {key[1] for key in new if new[key] != old[key]} == {"redis-server"}
+    assert {key[1] for key in new if new[key] != old[key]} == {"redis-server", "redis-files"}
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def test_one_changed_setting_changes_just_that(environment: Environment) -> None
     environment.configure(services={"redis": {"memory": 160}})
     changes = environment.changes()
     assert changes.pop("replace") == {"redis-server"}
-    assert changes == {"update": {"redis-ready"}}
+    assert changes == {"update": {"redis-files", "redis-ready"}}
     environment.up()
     after = started(environment)
     assert {name for name in after if after[name] != before[name]} == {f"nexus-{environment.stack}-redis"}
@@ -95,9 +95,9 @@ def test_a_container_removed_by_hand_is_seen_and_made_again(environment: Environ
 def test_a_route_deleted_or_edited_by_hand_is_seen_and_repaired(environment: Environment) -> None:
     route = environment.url(ADMIN, "/routes/nexus-backend-0")
     assert httpx.patch(route, json={"paths": ["/elsewhere"]}).status_code == 200
-    assert environment.changes("--refresh") == {"update": {"nexus-backend-route-0"}}
+    assert environment.changes("--refresh") == {"update": {"nexus-backend-routes-route-0"}}
     assert httpx.delete(route).status_code == 204
-    assert environment.changes("--refresh") == {"create": {"nexus-backend-route-0"}}
+    assert environment.changes("--refresh") == {"create": {"nexus-backend-routes-route-0"}}
     environment.up()
     eventually(lambda: environment.ready().status_code == 200)
 

@@ -1,0 +1,68 @@
+"""A service's place in Consul: its endpoint, and the HTTP check that the external monitor runs."""
+
+from __future__ import annotations
+
+import pulumi
+import pulumi_consul as consul
+from pydantic import BaseModel, ConfigDict, Field
+
+from components._connections import Endpoint
+from components._health import duration
+from components._naming import physical
+
+#: What the monitor looks for on a node: it is not an agent's, and its checks are the monitor's to run (consul-esm).
+EXTERNAL = {"external-node": "true", "external-probe": "false"}
+
+
+class RegistrationSpec(BaseModel):
+    """How a service is listed; known at plan time."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stack: str
+    health_path: str = Field(default="/health", pattern="^/")
+    interval: int = Field(default=10, ge=1, le=3600)
+    timeout: int = Field(default=3, ge=1, le=600)
+
+
+class Registration(pulumi.ComponentResource):
+    """One service in Consul. Its provider comes with ``opts``.
+
+    ``store`` is where Consul keeps it: when that goes away with the stack, the entry need not be deleted by itself,
+    which could not be done either once Consul is down.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        spec: RegistrationSpec,
+        endpoint: Endpoint,
+        store: pulumi.Resource | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("nexus:index:Registration", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self, deleted_with=store)
+        node = consul.Node(
+            f"{name}-node", name=physical(spec.stack, endpoint.name), address=endpoint.host, meta=EXTERNAL, opts=child
+        )
+        consul.Service(
+            f"{name}-registration",
+            name=endpoint.name,
+            node=node.name,
+            address=endpoint.host,
+            port=endpoint.port,
+            checks=[check(spec, endpoint)],
+            opts=child,
+        )
+        self.register_outputs({"node": node.name})
+
+
+def check(spec: RegistrationSpec, endpoint: Endpoint) -> consul.ServiceCheckArgs:
+    """The liveness check."""
+    return consul.ServiceCheckArgs(
+        check_id=f"{endpoint.name}-health",
+        name=f"{endpoint.name} answers {spec.health_path}",
+        http=f"http://{endpoint.address}{spec.health_path}",
+        interval=duration(spec.interval),
+        timeout=duration(spec.timeout),
+    )

@@ -1,0 +1,101 @@
+"""``nexus:index:Files``: a Docker volume filled with files, for containers whose root is read-only."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from kind import Field, Kind, Properties, known, plain
+from pulumi.provider.experimental.property_value import PropertyValue
+from pulumi.runtime.rpc import UNKNOWN
+
+#: Where the volume is mounted in the container that is made to fill it, and never started.
+MOUNT = "/files"
+
+
+class Files(Kind):
+    """A volume of the same life as the resource, and its content.
+
+    Inputs: ``volume`` (its name), ``labels``, ``image`` (any image the engine has: a volume is filled through a
+    container), ``owner`` (``uid:gid``; the files are mode 0400), ``files`` (content by name). Output: ``digest`` of the
+    content, for what must be made again when a file changes.
+    """
+
+    fields: ClassVar = {
+        "volume": Field(str, required=True, replaces=True),
+        "labels": Field(Mapping, required=True, replaces=True),
+        "image": Field(str, required=True, compared=False),
+        "owner": Field(str, required=True),
+        "files": Field(Mapping, required=True),
+    }
+
+    def create(self, inputs: Properties) -> Mapping[str, PropertyValue]:
+        """Make the volume, unless it is there already, and fill it."""
+        import docker  # noqa: PLC0415  a preview never needs the client
+
+        client = docker.from_env()
+        wanted = {name: plain(value) for name, value in inputs.items()}
+        volume = client.volumes.create(wanted["volume"], labels=wanted["labels"])
+        filler = client.containers.create(
+            wanted["image"],
+            name=f"{wanted['volume']}-filler",
+            labels=wanted["labels"],
+            network_mode="none",
+            entrypoint="/",
+            volumes={wanted["volume"]: {"bind": MOUNT, "mode": "rw"}},
+        )
+        try:
+            filler.put_archive(MOUNT, archive(wanted["files"], wanted["owner"]))
+        finally:
+            filler.remove(v=False)
+        created = (volume.attrs or {}).get("CreatedAt", "")
+        return {"digest": PropertyValue(digest(wanted["files"])), "createdAt": PropertyValue(created)}
+
+    def planned(self, inputs: Properties) -> Mapping[str, PropertyValue]:
+        """The digest changes just when a file does."""
+        files = plain(inputs["files"])
+        return {"digest": PropertyValue(digest(files) if known(files) else UNKNOWN)}
+
+    def exists(self, state: Properties) -> bool:
+        """Whether the volume is the one that was filled: an emptied one of the same name was made later."""
+        volume = find(str(plain(state["volume"])))
+        return volume is not None and volume.attrs.get("CreatedAt") == plain(state["createdAt"])
+
+    def delete(self, state: Properties) -> None:
+        """Remove the volume."""
+        volume = find(str(plain(state["volume"])))
+        if volume is not None:
+            volume.remove()
+
+
+def find(name: str) -> Any:
+    """The volume of that name, or None."""
+    import docker  # noqa: PLC0415
+    from docker.errors import NotFound  # noqa: PLC0415
+
+    try:
+        return docker.from_env().volumes.get(name)
+    except NotFound:
+        return None
+
+
+def digest(files: dict[str, str]) -> str:
+    """A digest of names and contents; of a random secret it tells nothing."""
+    text = "\0".join(f"{name}\0{files[name]}" for name in sorted(files))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def archive(files: dict[str, str], owner: str) -> bytes:
+    """The files as a tar archive, readable by their owner alone."""
+    uid, gid = (int(part) for part in owner.split(":"))
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, content in sorted(files.items()):
+            data = content.encode()
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode, entry.uid, entry.gid = len(data), 0o400, uid, gid
+            tar.addfile(entry, io.BytesIO(data))
+    return buffer.getvalue()
