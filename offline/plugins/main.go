@@ -45,6 +45,7 @@ func run(called string) error {
 		fmt.Println(table.Version)
 		return nil
 	}
+	endWithParent()
 	return provider.Main(name, func(*provider.HostClient) (pulumirpc.ResourceProviderServer, error) {
 		return engine.New(table), nil
 	})

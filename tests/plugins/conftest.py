@@ -57,8 +57,8 @@ def consul(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Server]
 
 
 @pytest.fixture(scope="session")
-def kong() -> Iterator[servers.Server]:
-    with servers.kong(_server_binary("kong-standin")) as server:
+def kong(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Server]:
+    with servers.kong(_server_binary("kong-standin"), tmp_path_factory.mktemp("kong")) as server:
         yield server
 
 

@@ -89,15 +89,16 @@ def consul(binary: Path, folder: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def kong(binary: Path) -> Iterator[Server]:
+def kong(binary: Path, folder: Path) -> Iterator[Server]:
     """The gateway's Admin API with its entities in memory."""
     admin = free_port()
     env = {
         "KONG_DATABASE": "memory",
+        "KONG_PREFIX": str(folder),
         "KONG_ADMIN_LISTEN": f"127.0.0.1:{admin}",
         "KONG_PROXY_LISTEN": f"127.0.0.1:{free_port()}",
         "KONG_STATUS_LISTEN": f"127.0.0.1:{free_port()}",
         "PATH": "/usr/bin:/bin",
     }
-    with running([str(binary)], env, Server(f"127.0.0.1:{admin}"), "/status") as server:
+    with running([str(binary), "docker-start"], env, Server(f"127.0.0.1:{admin}"), "/status") as server:
         yield server
