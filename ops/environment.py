@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,8 +52,7 @@ def passphrase_file(path: Path | None = None) -> Path:
     path = path or PASSPHRASE
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not path.exists():
-        temporary = path.with_name(f"{path.name}.{os.getpid()}")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")  # made with mode 0600
         with os.fdopen(descriptor, "w") as stream:
             stream.write(secrets.token_urlsafe(32))
         try:
@@ -60,7 +60,7 @@ def passphrase_file(path: Path | None = None) -> Path:
         except FileExistsError:
             pass
         finally:
-            temporary.unlink()
+            Path(temporary).unlink()
     return path
 
 

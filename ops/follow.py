@@ -71,7 +71,7 @@ class Stopper:
             raise Failure(
                 f"stopped after {console.seconds(self.timeout)}",
                 "that is the limit set by --timeout",
-                "what was made so far is kept: run it again, with a longer --timeout if the machine is slow",
+                "give it longer if the machine is slow",
             )
 
 

@@ -11,6 +11,8 @@ from ops import console
 
 #: Seconds of silence after which a log gets a sign of life.
 HEARTBEAT = 30.0
+#: Seconds under which a stage that had nothing to say is not worth a line.
+BRIEF = 1.0
 
 
 class Stage:
@@ -19,6 +21,7 @@ class Stage:
     def __init__(self, board: Board, name: str, estimate: float | None) -> None:
         self.board, self.name, self.estimate = board, name, estimate
         self.started, self.ended, self.message = time.monotonic(), 0.0, ""
+        self.spoke = False
 
     def report(self, message: str) -> None:
         """Say what the stage does now; safe from any thread."""
@@ -83,13 +86,14 @@ class Board:
         if self._live:
             self._live.stop()
         for stage in self.stages:
-            if self._live and stage.ended and stage.elapsed >= 1:
+            if self._live and stage.ended and stage.elapsed >= BRIEF:
                 console.say(f"  {stage.name}: {stage.message} ({console.seconds(stage.elapsed)})")
 
     def changed(self, stage: Stage) -> None:
         """Called by a stage: a log gets a line, a terminal is redrawn by its own clock."""
-        if self._live:
+        if self._live or (stage.ended and not stage.spoke and stage.elapsed < BRIEF):
             return
+        stage.spoke = True
         took = f" ({console.seconds(stage.elapsed)})" if stage.ended else ""
         hint = f" - {stage.remaining}" if stage.remaining else ""
         self._line(f"{stage.name}: {stage.message}{took}{hint}")

@@ -38,7 +38,10 @@ def apply(workspace: Workspace, verb: str, arguments: Iterable[str], timeout: fl
                 tracker(event)
         except Failure as failure:
             stage.done("failed")
-            raise explain(tracker, failure) from None
+            problem = explain(tracker, failure)
+            problem.remedy += "\nwhat was made so far is kept; the same command goes on from there"
+            raise problem from None
+        stage.spoke = True
         stage.done(tracker.summary)
     return tracker
 
@@ -65,7 +68,6 @@ def explain(tracker: Tracker, failure: Failure) -> Failure:
             why += [f"last lines of {name}:", *(f"  {line}" for line in words)]
     row = diagnosis.known("\n".join(texts))
     remedy = row.remedy if row else failure.remedy
-    remedy += "\nwhat was made so far is kept; the same command goes on from there"
     return Failure(what, "\n".join(why), remedy, row.code if row else failure.code)
 
 
