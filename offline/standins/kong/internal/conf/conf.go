@@ -3,7 +3,6 @@ package conf
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"sort"
@@ -38,7 +37,8 @@ type Config struct {
 	SSLCert        string
 	SSLKey         string
 	Plugins        string
-	ClientMaxBody  int64 // bytes; 0: unlimited
+	UpdateInterval time.Duration // between looks for changes by other nodes
+	ClientMaxBody  int64         // bytes; 0: unlimited
 	Warnings       []string
 	settings       map[string]string
 }
@@ -71,13 +71,13 @@ var defaults = map[string]string{
 	"log_level": "notice", "prefix": "/usr/local/kong", "trusted_ips": "", "real_ip_header": "X-Real-IP",
 	"router_flavor": "traditional_compatible", "upstream_keepalive_idle_timeout": "60",
 	"upstream_keepalive_pool_size": "512", "ssl_cert": "", "ssl_cert_key": "", "plugins": "bundled",
-	"nginx_http_client_max_body_size": "0", "password": "",
+	"nginx_http_client_max_body_size": "0", "password": "", "db_update_frequency": "5",
 }
 
 // accepted are settings that are understood but change nothing here.
 var accepted = []string{
 	"nginx_", "admin_gui_", "admin_error_log", "proxy_error_log", "proxy_stream_", "status_access_log", "status_error_log",
-	"upstream_keepalive_", "db_update_", "db_cache_", "worker_", "mem_cache_size", "dns_", "resolver_", "anonymous_reports",
+	"upstream_keepalive_", "db_cache_", "worker_", "mem_cache_size", "dns_", "resolver_", "anonymous_reports",
 	"real_ip_recursive", "headers", "ssl_", "admin_ssl_", "client_ssl", "lua_", "pg_", "tracing_", "vault", "role",
 	"declarative_config", "cluster_", "untrusted_lua", "stream_listen", "port_maps", "allow_debug_header", "error_default_type",
 	"latency_tokens", "server_tokens", "max_queued_batches", "new_dns_client", "pluginserver_", "wasm", "opentelemetry_",
@@ -106,6 +106,7 @@ func Load(environ []string) (*Config, error) {
 		Timeout: time.Duration(integer(get("pg_timeout"), 5000)) * time.Millisecond,
 	}
 	c.IdleTimeout = time.Duration(integer(get("upstream_keepalive_idle_timeout"), 60)) * time.Second
+	c.UpdateInterval = time.Duration(max(integer(get("db_update_frequency"), 5), 1)) * time.Second
 	c.IdlePerHost = integer(get("upstream_keepalive_pool_size"), 512)
 	c.ClientMaxBody = size(get("nginx_http_client_max_body_size"))
 	if c.Database != "postgres" && c.Database != "memory" {
@@ -223,38 +224,4 @@ func size(text string) int64 {
 		}
 	}
 	return int64(integer(text, 0)) * factor
-}
-
-// Listen is one address a server listens on.
-type Listen struct {
-	Address string
-	Port    int
-	TLS     bool
-	HTTP2   bool
-}
-
-// ParseListen reads "0.0.0.0:8000 reuseport backlog=16384, 0.0.0.0:8443 http2 ssl" or "off".
-func ParseListen(text string) ([]Listen, error) {
-	out := []Listen{}
-	for _, item := range split(text) {
-		words := strings.Fields(item)
-		if words[0] == "off" {
-			return nil, nil
-		}
-		_, port, err := net.SplitHostPort(words[0])
-		if err != nil {
-			return nil, err
-		}
-		n, err := strconv.Atoi(port)
-		if err != nil || n < 0 || n > 65535 {
-			return nil, fmt.Errorf("invalid port '%s'", port)
-		}
-		l := Listen{Address: words[0], Port: n}
-		for _, flag := range words[1:] {
-			l.TLS = l.TLS || flag == "ssl"
-			l.HTTP2 = l.HTTP2 || flag == "http2"
-		}
-		out = append(out, l)
-	}
-	return out, nil
 }

@@ -76,15 +76,14 @@ func (p *Proxy) Served() uint64 { return p.served.Load() }
 // flight is one request in the proxy.
 type flight struct {
 	plugin.Exchange
-	table     *table
-	match     *router.Match
-	writer    *recorder
-	sent      time.Time // when the upstream was first contacted
-	answered  time.Time // when its headers arrived
-	tries     []string
-	upstreams *balancer.Upstream
-	peer      string
-	hash      string
+	table    *table
+	match    *router.Match
+	writer   *recorder
+	sent     time.Time // when the upstream was first contacted
+	answered time.Time // when its headers arrived
+	tries    []string
+	peer     string
+	hash     string
 }
 
 type flightKey struct{}
@@ -192,6 +191,9 @@ func (p *Proxy) respond(f *flight) {
 func (p *Proxy) filter(response *http.Response) error {
 	f := flightOf(response.Request.Context())
 	f.Response, f.Proxied = response, true
+	if response.StatusCode == http.StatusSwitchingProtocols {
+		f.writer.status = response.StatusCode // written to the connection, not through the recorder
+	}
 	f.table.chain.HeaderFilter(&f.Exchange)
 	h := response.Header
 	h.Set("X-Kong-Upstream-Latency", milliseconds(f.answered.Sub(f.sent)))

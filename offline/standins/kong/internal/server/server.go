@@ -27,7 +27,6 @@ import (
 
 const (
 	connectFor   = 60 * time.Second // how long a start waits for PostgreSQL
-	followEvery  = 5 * time.Second  // looking for changes by other nodes (db_update_frequency)
 	drainTerm    = 8 * time.Second  // SIGTERM; the engine kills after 10 s
 	drainQuit    = 60 * time.Second // SIGQUIT
 	headerTime   = 60 * time.Second
@@ -79,7 +78,7 @@ func Run(config *conf.Config) error {
 		g.close()
 		return err
 	}
-	go entities.Follow(ctx, followEvery, func(err error) { slog.Error("database does not answer", "error", err) })
+	go entities.Follow(ctx, config.UpdateInterval, func(err error) { slog.Error("database does not answer", "error", err) })
 	slog.Info("started", "version", conf.Version, "stand_in", true, "database", config.Database)
 	g.wait(signals)
 	return nil
