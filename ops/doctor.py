@@ -8,12 +8,9 @@ from ops import console, inputs, preflight
 from ops.errors import MACHINE, Failure
 from ops.failures import as_failure
 from ops.inputs import Inputs
+from ops.preflight import Check
 
-MARKS = {
-    preflight.OK: "[green]ok[/green]",
-    preflight.WARNING: "[yellow]warning[/yellow]",
-    preflight.FAILED: "[red]failed[/red]",
-}
+STYLES = {preflight.OK: "green", preflight.WARNING: "yellow", preflight.FAILED: "red"}
 
 
 def settings_of(stack: str) -> tuple[Inputs | None, Failure | None]:
@@ -27,6 +24,15 @@ def settings_of(stack: str) -> tuple[Inputs | None, Failure | None]:
         return None, failure
 
 
+def show(check: Check) -> None:
+    """One check for people; rule and remedy only where something is to be done."""
+    out = console.out()
+    out.print(f"{check.result:<8}", style=STYLES[check.result], end=" ")
+    out.print(f"{check.name:<14} {check.value}", markup=False)
+    if check.result != preflight.OK:
+        out.print(f"{'':24}rule:       {check.rule}\n{'':24}what to do: {check.remedy}", markup=False)
+
+
 def run(stack: str, as_json: bool) -> int:
     """Print every check; 3 when one failed."""
     chosen, problem = settings_of(stack)
@@ -34,12 +40,7 @@ def run(stack: str, as_json: bool) -> int:
     for check in preflight.every(stack, chosen, problem):
         checks.append(check)
         if not as_json:
-            console.out().print(f"{MARKS[check.result]:<24} ", end="")
-            console.out().print(f"{check.name:<14} {check.value}", markup=False)
-            if check.result != preflight.OK:
-                console.out().print(
-                    f"{'':24} rule:       {check.rule}\n{'':24} what to do: {check.remedy}", markup=False
-                )
+            show(check)
     failed = [check for check in checks if check.result == preflight.FAILED]
     if as_json:
         found = {"stack": stack, "ok": not failed, "checks": [check.document() for check in checks]}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 STACK_TYPE = "pulumi:pulumi:Stack"
-QUIET = {"same", "read", "refresh"}
+QUIET = {"same", "read", "refresh", "replace"}
 #: What the engine says at the end of every failed run; the reason is in other messages.
 HOLLOW = {"update failed", "update canceled", "preview failed"}
 #: The words for an operation that goes on and for one that is done.

@@ -67,7 +67,7 @@ def finish(current: Session, tracker: Tracker, rows: list[status.Row], total: fl
         )
     why = sources.recorded()
     if any(row.stand_in for row in rows) and why:
-        console.write(f"stand-ins run where originals cannot be had here ({why.why})")
+        console.write(f"stand-ins run where originals cannot be had: the source is {current.source} ({why.why})")
     console.write("\nnext:" + "".join(f"\n  {line}" for line in hints(stack, rows)))
 
 
