@@ -42,7 +42,7 @@ type TLS struct {
 	ServerName string `yaml:"serverName"`
 }
 
-// Row is one resource type. Requests are "METHOD /path/{property}?key={property}"; see README.md for the template language.
+// Row is one resource type. Requests are "METHOD /path/{property}?key={property}"; README.md has the language of templates.
 type Row struct {
 	Style                        string // "" is plain REST; "kv-tree" is a prefix of key/value pairs
 	Create, Read, Update, Delete string
