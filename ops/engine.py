@@ -112,11 +112,15 @@ def start(report: Report, daemon: Daemon | None = None, managed: bool | None = N
     began = told = time.monotonic()
     while True:
         try:
-            return probe(daemon.address)
+            found = probe(daemon.address)
         except Failure as problem:
             waited = time.monotonic() - began
             if waited > START_TIMEOUT or (process and process.poll() is not None):
                 raise _not_started(daemon, managed, problem) from None
+        else:
+            if process:
+                process.returncode = 0  # never to be waited for: it outlives this command
+            return found
         if time.monotonic() - told > 2:
             told = time.monotonic()
             report(f"waiting for the Docker engine ({waited:.0f} s)")

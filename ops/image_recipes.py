@@ -10,12 +10,14 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from infra import images
 from ops import debian
 from ops.errors import MACHINE, Failure
+from ops.go_build import lock
 from ops.paths import CACHE, PRIVATE, ROOT
 
 Report = Callable[[str], None]
@@ -24,34 +26,52 @@ LOGS = PRIVATE / "logs"
 _SHOWN = 12
 
 
+@dataclass(frozen=True)
+class Job:
+    """One image to build: with which client, under which tag, what it says where."""
+
+    client: Any
+    image: images.Image
+    tag: str
+    log: Path
+    report: Report
+
+
 def build(client: Any, name: str, source: str, report: Report, registry: str = "") -> None:
-    """Builds one image whose base is present already, under its content-addressed tag."""
+    """Builds one image, whose base is there already, under its content-addressed tag; once, whoever else wants it."""
     image = images.load()[name]
     tag = images.reference(name, source, registry)
     LOGS.mkdir(parents=True, exist_ok=True)
-    log = LOGS / f"image-{name}.log"
-    if image.base is None:
-        _import_base(client, image, tag, log, report)
-        return
-    with _context(image, report) as context, debian.relay() as proxy:
+    job = Job(client, image, tag, LOGS / f"image-{name}.log", report)
+    with lock(CACHE / "images" / f"{name}.lock", lambda: report(f"waiting for another run that builds {name}")) as held:
+        if client.images.list(tag):
+            return
+        if image.base is None:
+            _import_base(job, held)
+        else:
+            _build(job, images.reference(image.base, source, registry))
+
+
+def _build(job: Job, base: str) -> None:
+    with _context(job.image, job.report) as context, debian.relay() as proxy:
         arguments = {
-            "BASE": images.reference(image.base, source, registry),
+            "BASE": base,
             "APT_OPTIONS": debian.apt_options(),
             # Known to every builder and kept out of the image's history: the only network a build has is this relay.
             "http_proxy": proxy,
         }
-        report(f"building image {name}")
-        steps = client.api.build(
+        job.report(f"building image {job.image.name}")
+        steps = job.client.api.build(
             path=str(context),
-            tag=tag,
+            tag=job.tag,
             buildargs=arguments,
-            labels=_labels(image),
+            labels=_labels(job.image),
             network_mode="host",
             rm=True,
             forcerm=True,
             decode=True,
         )
-        _follow(steps, name, log)
+        _follow(steps, job.image.name, job.log)
 
 
 def _labels(image: images.Image) -> dict[str, str]:
@@ -124,39 +144,48 @@ def _install_dependencies(requirements: Path, target: Path, image: images.Image,
     shutil.rmtree(target / "bin", ignore_errors=True)
 
 
-def _import_base(client: Any, image: images.Image, tag: str, log: Path, report: Report) -> None:
+def _import_base(job: Job, held: int) -> None:
     """The base image: a minimal Debian made by debootstrap on this machine, imported as one layer."""
     if not debian.is_root_on_debian():
         raise Failure(
-            f"image {image.name} cannot be built here",
+            f"image {job.image.name} cannot be built here",
             "the base image is made with debootstrap, which needs root on a Debian machine",
             "run as root on Debian, or use the original images: --source upstream",
             MACHINE,
         )
     if shutil.which("debootstrap") is None:
-        debian.install(["debootstrap"], report)
-    report("bootstrapping the Debian base image (about a minute)")
-    CACHE.mkdir(parents=True, exist_ok=True)
+        debian.install(["debootstrap"], job.report)
+    job.report("bootstrapping the Debian base image (about a minute)")
+    _remove_leftovers()
     # A folder of our own: /tmp is often mounted without device files or execution.
-    with tempfile.TemporaryDirectory(prefix="base-", dir=CACHE) as scratch, log.open("w") as output:
+    with tempfile.TemporaryDirectory(prefix="base-", dir=CACHE) as scratch, job.log.open("w") as output:
         root = Path(scratch) / "root"
         root.mkdir(mode=0o755)
-        script = [str(image.recipe / "bootstrap.sh"), str(root), debian.MIRROR]
+        script = [str(job.image.recipe / "bootstrap.sh"), str(root), debian.MIRROR]
         with debian.relay() as proxy:
             environment = {"PATH": os.environ["PATH"], "http_proxy": proxy, "TMPDIR": scratch}
-            done = subprocess.run(script, env=environment, stdout=output, stderr=output, check=False)
+            done = subprocess.run(script, env=environment, stdout=output, stderr=output, pass_fds=[held], check=False)
         if done.returncode:
-            why = "\n".join(log.read_text().strip().splitlines()[-_SHOWN:])
-            raise Failure("debootstrap of the base image failed", why, f"the whole output is in {log}")
-        _import(client, root, image, tag)
+            why = "\n".join(job.log.read_text().strip().splitlines()[-_SHOWN:])
+            raise Failure("debootstrap of the base image failed", why, f"the whole output is in {job.log}")
+        _import(job, root)
 
 
-def _import(client: Any, root: Path, image: images.Image, tag: str) -> None:
+def _remove_leftovers() -> None:
+    """What a killed run left: its folder and what was mounted there. The lock is held, so nobody uses it."""
+    for folder in CACHE.glob("base-*"):
+        for line in reversed(Path("/proc/mounts").read_text().splitlines()):
+            if (mounted := line.split()[1]).startswith(f"{folder}/"):
+                subprocess.run(["umount", "--lazy", mounted], check=False)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _import(job: Job, root: Path) -> None:
     packed = subprocess.Popen(["tar", "--numeric-owner", "-C", str(root), "-c", "."], stdout=subprocess.PIPE)
-    repository, _, version = tag.rpartition(":")
-    labels = " ".join(f'{key}="{value}"' for key, value in _labels(image).items())
+    repository, _, version = job.tag.rpartition(":")
+    labels = " ".join(f'{key}="{value}"' for key, value in _labels(job.image).items())
     changes = ["ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "CMD bash", f"LABEL {labels}"]
-    client.api.import_image_from_stream(packed.stdout, repository, version, changes=changes)
+    job.client.api.import_image_from_stream(packed.stdout, repository, version, changes=changes)
     if packed.wait():
         raise Failure(
             "packing the base image failed", f"tar ended with {packed.returncode}", "is the disk full?", MACHINE
