@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
@@ -26,6 +27,7 @@ RULE = f"{'.'.join(map(str, OLDEST))} or later, before {TOO_NEW[0]}"
 #: The language host and the server of dynamic providers that are used where the official ones are not to be had.
 LANGUAGE = ROOT / "offline" / "language"
 CLI = "pulumi"
+DAY = 24 * 60 * 60
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,6 @@ def _ensure_local(report: Report) -> Toolchain:
         with go_build.lock(CACHE / "pulumi" / "local.lock", lambda: report("waiting for another set-up of Pulumi")):
             if not folder.exists():
                 _assemble(folder, programs, report)
-    _require_range(folder / "bin" / CLI)
     return _local(folder)
 
 
@@ -171,6 +172,7 @@ def _assemble(folder: Path, programs: dict[str, Path], report: Report) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     (partial / "bin").mkdir(parents=True)
     _link(programs[CLI], partial / "bin" / CLI)
+    _require_range(partial / "bin" / CLI)
     # Beside the CLI, where the official release has them too; the engine warns of one that is elsewhere on PATH.
     shutil.copytree(LANGUAGE, partial / "bin", dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
     for name, artifact in pulumi_plugins.compiled().items():
@@ -178,6 +180,15 @@ def _assemble(folder: Path, programs: dict[str, Path], report: Report) -> None:
         report(f"installing the {name} plugin {wanted}")
         pulumi_plugins.install(partial / "bin" / CLI, name, wanted, folder=partial / "home", file=programs[artifact])
     partial.rename(folder)
+    _prune(folder)
+
+
+def _prune(newest: Path) -> None:
+    """Remove assemblies older than a day, but the newest few: other clones may be at work on one."""
+    others = [each for each in newest.parent.glob("local-*") if each != newest]
+    for old in sorted(others, key=lambda each: each.stat().st_mtime, reverse=True)[artifacts.KEEP :]:
+        if time.time() - old.stat().st_mtime > DAY:
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def _link(program: Path, target: Path) -> None:

@@ -8,6 +8,7 @@ import (
 
 	"github.com/pulumi/pulumi-terraform-bridge/v3/pkg/tfbridge"
 	"github.com/pulumi/pulumi-terraform-bridge/v3/pkg/tfbridge/tokens"
+	shim "github.com/pulumi/pulumi-terraform-bridge/v3/pkg/tfshim"
 	sdk "github.com/pulumi/pulumi-terraform-bridge/v3/pkg/tfshim/sdk-v2"
 	"github.com/terraform-providers/terraform-provider-docker/export"
 )
@@ -63,7 +64,30 @@ func Provider(version string) tfbridge.ProviderInfo {
 	}
 	info.MustComputeTokens(tokens.SingleModule(pkg+"_", module, tokens.MakeStandard(pkg)))
 	info.SetAutonaming(longestName, separator)
+	for terraform, r := range info.Resources {
+		spellOut(info.P.ResourcesMap().Get(terraform).Schema(), r)
+	}
 	return info
+}
+
+// spellOut writes down the name that the rules give to every property. The bridge would work it out, plurals and all,
+// for every property of every diff: half of what a preview costs in this plugin. After SetAutonaming, as that leaves
+// out what has a name here.
+func spellOut(properties shim.SchemaMap, r *tfbridge.ResourceInfo) {
+	names := map[string]string{}
+	properties.Range(func(terraform string, _ shim.Schema) bool {
+		names[terraform] = tfbridge.TerraformToPulumiNameV2(terraform, properties, r.Fields)
+		return true
+	})
+	if r.Fields == nil {
+		r.Fields = map[string]*tfbridge.SchemaInfo{}
+	}
+	for terraform, name := range names {
+		if r.Fields[terraform] == nil {
+			r.Fields[terraform] = &tfbridge.SchemaInfo{}
+		}
+		r.Fields[terraform].Name = name
+	}
 }
 
 func renamed(fields map[string]string) map[string]*tfbridge.SchemaInfo {
