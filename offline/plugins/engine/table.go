@@ -47,6 +47,7 @@ type Row struct {
 	Style                        string // "" is plain REST; "kv-tree" is a prefix of key/value pairs
 	Create, Read, Update, Delete string
 	Body                         map[string]any    // constants and templates sent besides the fields
+	UpdateBody                   map[string]any    `yaml:"updateBody"`
 	DeleteBody                   map[string]any    `yaml:"deleteBody"`
 	Headers                      map[string]string // per-resource headers, left out when empty
 	ID                           string            // template of the id; "{.path}" reads the create response

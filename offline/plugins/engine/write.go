@@ -71,7 +71,13 @@ func (r *rest) update(ctx context.Context, in scope, state values) (values, erro
 			removed[name] = nil
 		}
 	}
-	done, err := r.call(ctx, in, r.row.Update, r.body(in, removed))
+	body := r.body(in, removed)
+	for name, template := range r.row.UpdateBody {
+		if value := in.fill(template); value != nil {
+			body[name] = value
+		}
+	}
+	done, err := r.call(ctx, in, r.row.Update, body)
 	if err != nil {
 		return nil, err
 	}
