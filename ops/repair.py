@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from components._labels import STACK
 from ops import halfmade, locks, objects, orphans
 from ops.errors import BAD_INPUT, Failure
 from ops.objects import VOLUME, Object
@@ -17,12 +17,9 @@ from ops.workspace import Workspace
 Report = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class Found:
-    """What the state says before an update."""
-
-    resources: int
-    pending: int
+#: The resources that are servers, their networks and volumes, as patterns of URNs.
+SERVERS = ("**docker:index/**", "**nexus:index:Files::**")
+CONTAINER_TYPE = "docker:index/container:Container"
 
 
 def before(workspace: Workspace, wait: float, report: Report) -> None:
@@ -43,6 +40,15 @@ def before(workspace: Workspace, wait: float, report: Report) -> None:
         sweep(objects.inventory(client, workspace.stack), state, client, report)
     if unfinished:
         workspace.load(without_pending(workspace.export()))
+
+
+def stopped(workspace: Workspace) -> set[str]:
+    """The containers that the state has and that do not run: removed, stopped or broken by hand."""
+    resources = read(workspace)["deployment"].get("resources") or []
+    known = {resource["id"] for resource in resources if resource["type"] == CONTAINER_TYPE and resource.get("id")}
+    with objects.connect() as client:
+        running = {item["Id"] for item in client.api.containers(filters={"label": f"{STACK}={workspace.stack}"})}
+    return known - running
 
 
 def read(workspace: Workspace) -> dict[str, Any]:

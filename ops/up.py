@@ -31,9 +31,14 @@ def provision(current: Session, *, refresh: bool, wait: float, timeout: float) -
     repair.before(current.workspace, wait, console.say)
     made = current.workspace.ensure()
     arguments = ["--skip-preview", "--parallel", update.PARALLEL]
-    if refresh and not made:
-        arguments.append("--refresh")
     started = time.monotonic()
+    if refresh and not made:
+        if repair.stopped(current.workspace):
+            # What is registered with a server can only be compared once the server answers: servers first.
+            targets = [part for pattern in repair.SERVERS for part in ("--target", pattern)]
+            current.workspace.run("refresh", "--yes", "--skip-preview", *targets)
+            update.apply(current.workspace, "up", arguments, timeout)
+        arguments.append("--refresh")
     tracker = update.apply(current.workspace, "up", arguments, timeout)
     current.seconds["provisioning"] = time.monotonic() - started
     return tracker

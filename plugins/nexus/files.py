@@ -51,6 +51,7 @@ class Files(Kind):
             filler.put_archive(MOUNT, archive(wanted["files"], wanted["owner"]))
         finally:
             filler.remove(v=False)
+        volume.reload()  # on older engines this time is that of the last file put in or taken out
         created = (volume.attrs or {}).get("CreatedAt", "")
         return {"digest": PropertyValue(digest(wanted["files"])), "createdAt": PropertyValue(created)}
 
