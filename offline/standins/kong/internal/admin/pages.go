@@ -27,6 +27,9 @@ func (s *Server) list(c *call, sc *schema.Schema, in *scope) (reply, error) {
 		if in != nil && store.Foreign(e, in.field) != store.ID(in.entity) {
 			continue
 		}
+		if custom := c.query.Get("custom_id"); sc.Name == "consumers" && custom != "" && e["custom_id"] != custom {
+			continue
+		}
 		if keep(e) {
 			items = append(items, e)
 		}

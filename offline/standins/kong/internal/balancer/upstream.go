@@ -2,6 +2,7 @@
 package balancer
 
 import (
+	"maps"
 	"net"
 	"sort"
 	"strconv"
@@ -77,7 +78,7 @@ func newUpstream(e store.Entity, entries []store.Entity, resolver *Resolver, old
 		t.addresses = map[string]*Address{}
 		if before := known[t.name]; before != nil {
 			old.mu.Lock()
-			t.addresses = before.addresses // health and load survive a change of configuration
+			t.addresses = maps.Clone(before.addresses) // health and load survive a change of configuration
 			old.mu.Unlock()
 		}
 		u.targets = append(u.targets, t)

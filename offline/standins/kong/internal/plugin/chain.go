@@ -101,6 +101,9 @@ func (c *Chain) Access(x *Exchange) {
 // HeaderFilter runs the header_filter phase on x.Response.
 func (c *Chain) HeaderFilter(x *Exchange) {
 	for name, values := range x.Header {
+		if name == "Set-Cookie" { // cookies add up, everything else replaces
+			values = append(x.Response.Header[name], values...)
+		}
 		x.Response.Header[name] = values
 	}
 	c.each(x, func(instance any) bool {

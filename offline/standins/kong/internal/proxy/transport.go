@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"reflect"
 	"sync"
 	"time"
 
@@ -20,7 +21,6 @@ type dialing struct {
 	connect, read, write time.Duration
 	service              string // id of the service, for TLS ones with own settings
 	serverName           string // TLS only
-	updated              float64
 }
 
 // transports holds one connection pool per kind of connection.
@@ -40,13 +40,23 @@ func (t *transports) adopt(old *transports) {
 	old.mu.Lock()
 	defer old.mu.Unlock()
 	for key, pool := range old.pools {
-		service := t.state.Get("services", key.service)
-		if key.service == "" || (service != nil && service["updated_at"] == key.updated) {
+		if key.service == "" || reflect.DeepEqual(t.secrets(key.service), old.secrets(key.service)) {
 			t.pools[key] = pool
 		} else {
 			pool.CloseIdleConnections()
 		}
 	}
+}
+
+// secrets is everything that the TLS settings of a service are made of.
+func (t *transports) secrets(id string) []store.Entity {
+	service := t.state.Get("services", id)
+	out := []store.Entity{service, t.state.Get("certificates", store.Foreign(service, "client_certificate"))}
+	authorities, _ := service["ca_certificates"].([]any)
+	for _, id := range authorities {
+		out = append(out, t.state.Get("ca_certificates", id.(string)))
+	}
+	return out
 }
 
 // get finds the pool for a service's connections to a server of that name.
@@ -57,7 +67,6 @@ func (t *transports) get(service store.Entity, serverName string) (*http.Transpo
 	}
 	if service["protocol"] == "https" {
 		key.service, key.serverName = store.ID(service), serverName
-		key.updated, _ = service["updated_at"].(float64)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -87,10 +87,15 @@ func (s *Store) publish(next *State) {
 // attempts bounds how often a write is redone because other nodes write too.
 const attempts = 5
 
+// commitTime bounds a write to a database that does not answer.
+const commitTime = 10 * time.Second
+
 // Change runs plan on the newest snapshot and stores the rows it returns.
 func (s *Store) Change(ctx context.Context, plan func(*State) ([]Row, error)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, commitTime)
+	defer cancel()
 	for try := 0; ; try++ {
 		rows, err := plan(s.State())
 		if err != nil || len(rows) == 0 {
