@@ -124,9 +124,9 @@ def test_a_start_waits_for_the_database(node: Start, database: Database) -> None
     gateway = node()
     gateway.stop()
     database.stop()
+    later = threading.Timer(1.0, database.start)
+    later.start()
     try:
-        later = threading.Timer(1.0, database.start)
-        later.start()
         gateway.start()
         assert gateway.admin.get("/services").status_code == 200
     finally:

@@ -78,7 +78,9 @@ func Run(config *conf.Config) error {
 		g.close()
 		return err
 	}
-	go entities.Follow(ctx, config.UpdateInterval, func(err error) { slog.Error("database does not answer", "error", err) })
+	if config.Database == "postgres" {
+		go entities.Follow(ctx, config.UpdateInterval, func(err error) { slog.Error("database does not answer", "error", err) })
+	}
 	slog.Info("started", "version", conf.Version, "stand_in", true, "database", config.Database)
 	g.wait(signals)
 	return nil

@@ -147,5 +147,9 @@ func (s *Store) refresh(ctx context.Context) error {
 	if revision == s.revision {
 		return nil
 	}
+	// A write of this node's own may have come in between.
+	if revision, err = s.backend.Revision(ctx); err != nil || revision == s.revision {
+		return err
+	}
 	return s.reload(ctx)
 }
