@@ -100,12 +100,15 @@ def register(consul, node, definition, *, meta=None, status="critical"):
             }
         ],
     }
-    for _ in range(100):
-        answer = consul.client.put("/catalog/register", json=body)
-        if answer.status_code == 200:
+    end = time.monotonic() + 30
+    while True:  # Consul may be starting: no connection yet, then no leader yet
+        try:
+            consul.client.put("/catalog/register", json=body).raise_for_status()
+        except httpx.HTTPError:
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        else:
             return
-        time.sleep(0.1)
-    answer.raise_for_status()
 
 
 def checks(consul, node):

@@ -179,3 +179,26 @@ def test_the_projects_pins_survive_a_round_trip(hub, tmp_path, monkeypatch):
     monkeypatch.setattr(verb, "digest", lambda *_: "sha256:" + "3" * 64)
     assert verb.pin(lambda _: None, "", copy)
     assert copy.read_text().replace("@sha256:" + "3" * 64, "") == verb.PINS.read_text()
+
+
+def test_the_projects_own_image_is_built_on_the_original_that_was_pulled(engine, image):
+    name, _, tag = str(images.load()["python"].upstream).partition("@")[0].rpartition(":")
+    lines: list[str] = []
+    with double.serve() as served:
+        served.push(engine, image("python"), name, tag)
+        base = images.reference("python", "upstream", served.address)
+        made = images.reference("service", "upstream", served.address)
+        try:
+            image_builder.ensure(["service"], "upstream", lines.append, served.address)
+            assert lines[0] == f"pulling {base}"
+            assert image_builder.missing(["service", "python"], "upstream", served.address) == []
+            layers = engine.images.get(made).attrs["RootFS"]["Layers"]
+            below = engine.images.get(base).attrs["RootFS"]["Layers"]
+            assert layers[: len(below)] == below
+            said = engine.containers.run(
+                made, ["python", "-c", "import fastapi, services.reference as r; print(r.__name__)"], remove=True
+            )
+            assert said == b"services.reference\n"
+        finally:
+            for reference in (made, base):
+                engine.images.remove(reference, force=True)
