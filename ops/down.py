@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from components._naming import physical
 from ops import console, locks, objects, repair, session, update
 from ops.errors import BAD_INPUT, Failure
 from ops.objects import CONTAINER, NETWORK, VOLUME, Object
 from ops.workspace import Workspace
 
-#: Resources that live inside a server, and the service whose container that is. Without it they are gone already.
-INSIDE = {"kong:": "kong", "consul:": "consul", "vault:": "vault", "nexus:index:Exec": ""}
 ORDER = (CONTAINER, NETWORK, VOLUME)
 
 
@@ -70,11 +69,11 @@ def forget_unreachable(workspace: Workspace) -> None:
             for found in objects.inspect(client, workspace.stack)
             if found["State"]["Status"] == "running"
         }
-    running = {prefix for prefix, name in INSIDE.items() if f"nexus-{workspace.stack}-{name}" in alive}
-    gone = tuple(prefix for prefix in INSIDE if prefix not in running)
+    unreachable = [p for p, (server, *_) in repair.INSIDE.items() if physical(workspace.stack, server) not in alive]
+    gone = tuple(unreachable)
     smaller = without(state, gone)
     if smaller != state:
-        console.say("forgetting what lived inside servers that no longer run")
+        console.say("forgetting what was never finished, and what lived inside servers that no longer run")
         workspace.load(without(workspace.export(), gone))
 
 

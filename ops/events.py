@@ -106,6 +106,13 @@ class Tracker:
     def now(self, running: Any) -> None:
         """What runs at this moment; a display replaces it."""
 
+    def absorb(self, earlier: Tracker) -> None:
+        """Count what an earlier update of the same run did as part of this one."""
+        self.started = earlier.started
+        self.finished[:0] = earlier.finished
+        self.drifted[:0] = earlier.drifted
+        self.changes.update({op: count for op, count in earlier.changes.items() if op not in QUIET - {"replace"}})
+
     @property
     def summary(self) -> str:
         """``2 created, 1 updated, 31 unchanged``."""

@@ -9,17 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from components._labels import STACK
+from components._naming import physical
 from ops import halfmade, locks, objects, orphans
 from ops.errors import BAD_INPUT, Failure
 from ops.objects import VOLUME, Object
 from ops.workspace import Workspace
 
 Report = Callable[[str], None]
-
-
 #: The resources that are servers, their networks and volumes, as patterns of URNs.
 SERVERS = ("**docker:index/**", "**nexus:index:Files::**")
 CONTAINER_TYPE = "docker:index/container:Container"
+#: Types of entries that live inside a server: the containers without which they cannot be looked at.
+INSIDE = {"kong:": ("kong", "postgres"), "consul:": ("consul",), "vault:": ("vault",)}
 
 
 def before(workspace: Workspace, wait: float, report: Report) -> None:
@@ -42,13 +43,25 @@ def before(workspace: Workspace, wait: float, report: Report) -> None:
         workspace.load(without_pending(workspace.export()))
 
 
-def stopped(workspace: Workspace) -> set[str]:
-    """The containers that the state has and that do not run: removed, stopped or broken by hand."""
+def stopped(workspace: Workspace) -> list[str]:
+    """Containers that must run before the stack can be compared with the world, and do not.
+
+    Those the state has (removed, stopped or broken by hand), and the servers that other entries of the state live in
+    (half made when a run was killed, so that the state has the entries without the server).
+    """
     resources = read(workspace)["deployment"].get("resources") or []
-    known = {resource["id"] for resource in resources if resource["type"] == CONTAINER_TYPE and resource.get("id")}
     with objects.connect() as client:
-        running = {item["Id"] for item in client.api.containers(filters={"label": f"{STACK}={workspace.stack}"})}
-    return known - running
+        listed = client.api.containers(filters={"label": f"{STACK}={workspace.stack}"})
+    running = {item["Id"] for item in listed} | {item["Names"][0].lstrip("/") for item in listed}
+    found = {
+        str((resource.get("inputs") or {}).get("name", resource["id"]))
+        for resource in resources
+        if resource["type"] == CONTAINER_TYPE and resource.get("id") and resource["id"] not in running
+    }
+    for prefix, servers in INSIDE.items():
+        if any(resource["type"].startswith(prefix) for resource in resources):
+            found |= {name for server in servers if (name := physical(workspace.stack, server)) not in running}
+    return sorted(found)
 
 
 def read(workspace: Workspace) -> dict[str, Any]:

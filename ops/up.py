@@ -29,19 +29,28 @@ def run(stack: str, source: str | None, refresh: bool, lock_timeout: int, timeou
 def provision(current: Session, *, refresh: bool, wait: float, timeout: float) -> Tracker:
     """Repair what a killed run left, then update; a stack that exists is compared with the real world first."""
     repair.before(current.workspace, wait, console.say)
+    started, healed = time.monotonic(), None
     made = current.workspace.ensure()
     arguments = ["--skip-preview", "--parallel", update.PARALLEL]
-    started = time.monotonic()
     if refresh and not made:
-        if repair.stopped(current.workspace):
-            # What is registered with a server can only be compared once the server answers: servers first.
-            targets = [part for pattern in repair.SERVERS for part in ("--target", pattern)]
-            current.workspace.run("refresh", "--yes", "--skip-preview", *targets)
-            update.apply(current.workspace, "up", arguments, timeout)
-        arguments.append("--refresh")
+        healed = heal(current, arguments, timeout)
+        arguments = [*arguments, "--refresh"]
     tracker = update.apply(current.workspace, "up", arguments, timeout)
+    if healed:
+        tracker.absorb(healed)
     current.seconds["provisioning"] = time.monotonic() - started
     return tracker
+
+
+def heal(current: Session, arguments: list[str], timeout: float) -> Tracker | None:
+    """Bring back servers first: what is registered with one can only be compared once it answers."""
+    gone = repair.stopped(current.workspace)
+    if not gone:
+        return None
+    console.say(f"not running, brought back first: {', '.join(gone)}")
+    targets = [part for pattern in repair.SERVERS for part in ("--target", pattern)]
+    update.apply(current.workspace, "refresh", ["--skip-preview", *targets], timeout)
+    return update.apply(current.workspace, "up", arguments, timeout)
 
 
 def settled(current: Session) -> list[status.Row]:

@@ -12,13 +12,14 @@ from ops.workspace import Workspace
 
 #: Everything that can start together should: most of an update is waiting for servers. The default is 4 x cores.
 PARALLEL = "64"
+STAGES = {"up": "provisioning", "destroy": "removing", "refresh": "looking"}
 
 
 def apply(workspace: Workspace, verb: str, arguments: Iterable[str], timeout: float) -> Tracker:
-    """Run `up` or `destroy` with progress; raises Failure with the resource that failed and its diagnostics."""
+    """Run `up`, `refresh` or `destroy` with progress; raises Failure with what failed and its diagnostics."""
     tracker = Tracker()
     with Board() as board:
-        stage = board.stage("provisioning" if verb == "up" else "removing")
+        stage = board.stage(STAGES[verb])
         live = console.err().is_terminal
 
         def now(running: Iterable[Step]) -> None:

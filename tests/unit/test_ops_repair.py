@@ -1,5 +1,6 @@
 """What is made good after a kill: decided on sample states, removed from real servers' doubles."""
 
+import contextlib
 import json
 import shutil
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -275,3 +276,32 @@ def test_a_failed_restore_leaves_no_half_copied_file(file, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         repair.mend(file, lambda _: None)
     assert Path(f"{file}.bak").read_text() == whole()
+
+
+class Running:
+    """An engine in which containers with these names run."""
+
+    def __init__(self, *names):
+        self.api, self.names = self, names
+
+    def containers(self, filters):
+        assert filters == {"label": "nexus.stack=dev"}
+        return [{"Id": f"id-{name}", "Names": [f"/{name}"]} for name in self.names]
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["nexus-dev-kong", "nexus-dev-postgres", "nexus-dev-redis"], []),
+        (["nexus-dev-kong", "nexus-dev-postgres"], ["nexus-dev-redis"]),
+        (["nexus-dev-kong", "nexus-dev-redis"], ["nexus-dev-postgres"]),
+        (["nexus-dev-postgres", "nexus-dev-redis"], ["nexus-dev-kong"]),
+    ],
+)
+def test_servers_come_back_before_what_lives_in_them_is_looked_at(file, monkeypatch, names, expected):
+    """Redis is known by its container; the gateway and its database only by the route that needs them."""
+    redis = resource(CONTAINER_TYPE, "redis-server", "id-nexus-dev-redis", inputs={"name": "nexus-dev-redis"})
+    file.write_text(whole(redis, resource("kong:index/route:Route", "r", "r1")))
+    workspace = Workspace("dev", Path("/bin/false"), {"PULUMI_BACKEND_URL": file.parents[3].as_uri()}, file.parents[3])
+    monkeypatch.setattr(repair.objects, "connect", lambda: contextlib.nullcontext(Running(*names)))
+    assert repair.stopped(workspace) == expected

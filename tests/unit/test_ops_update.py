@@ -55,6 +55,16 @@ def test_the_time_of_a_service_ends_with_its_last_changed_resource():
     assert took["kong"] < took["kongfu"]
 
 
+def test_two_updates_of_one_run_are_counted_as_one():
+    first, second = Tracker(), Tracker()
+    first(event("resOutputsEvent", "create", "kong-server"))
+    first({"summaryEvent": {"resourceChanges": {"create": 2, "same": 5}}})
+    second({"summaryEvent": {"resourceChanges": {"update": 1, "same": 7}}})
+    second.absorb(first)
+    assert second.summary == "2 created, 1 updated, 7 unchanged"
+    assert set(second.service_seconds(["kong"])) == {"kong"}
+
+
 def test_drift_is_what_a_refresh_finds_changed_or_gone():
     tracker = Tracker()
     tracker(event("resOutputsEvent", "refresh", "same", old={"a": 1}))
