@@ -63,7 +63,7 @@ KNOWN = (
         "if it may go: eval \"$(./nexus env)\" && pulumi state unprotect --all -s STACK, then again",
     ),
     Known(
-        r"no such image|pull access denied|manifest unknown|manifest for .* not found",
+        r"no such image|unable to pull image|pull access denied|manifest unknown|manifest for .* not found",
         "an image is missing",
         "`./nexus images list` shows which; `./nexus images build` makes them",
         MACHINE,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from ops import console, environment
+from ops import console, environment, inputs
 from ops import source as sources
 
 
@@ -16,7 +16,8 @@ def run(stack: str | None, source: str | None) -> int:
     toolchain = pulumi_cli.find(decision.source)
     if toolchain is None:
         console.say("note: Pulumi is not set up yet; `./nexus up STACK` or `./nexus test` does it, then ask again.")
-    values = environment.variables(decision.source, toolchain)
+    chosen = inputs.load(stack).image_source(decision.source, source) if stack else decision.source
+    values = environment.variables(chosen, toolchain)
     if stack:
         values["PULUMI_STACK"] = stack
     console.write("\n".join(f"export {name}={shlex.quote(value)}" for name, value in values.items()))
