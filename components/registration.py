@@ -14,6 +14,11 @@ from components._naming import physical
 EXTERNAL = {"external-node": "true", "external-probe": "false"}
 
 
+#: Never, as far as anybody waits: the entry is the stack's to remove. The default of 30 s would drop a service whose
+#: container was stopped for a minute, and nobody would list it again.
+KEEP_FAILING = duration(365 * 24 * 3600)
+
+
 class RegistrationSpec(BaseModel):
     """How a service is listed; known at plan time."""
 
@@ -65,4 +70,5 @@ def check(spec: RegistrationSpec, endpoint: Endpoint) -> consul.ServiceCheckArgs
         http=f"http://{endpoint.address}{spec.health_path}",
         interval=duration(spec.interval),
         timeout=duration(spec.timeout),
+        deregister_critical_service_after=KEEP_FAILING,
     )

@@ -147,7 +147,7 @@ def go() -> Check:
     if not local:
         return Check("go", OK, found or "not there, not needed", "only needed where upstream cannot be reached")
     return check(
-        "go", bool(found), found or "not there", "needed: upstream cannot be reached", "install Go 1.24 or later"
+        "go", bool(found), found or "not there", "needed: upstream cannot be reached", "install Go 1.26 or later"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import secrets
 import tarfile
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -14,6 +15,8 @@ from pulumi.runtime.rpc import UNKNOWN
 
 #: Where the volume is mounted in the container that is made to fill it, and never started.
 MOUNT = "/files"
+#: A label with a random value: an engine tells no volume from a later one of the same name.
+FILLED = "nexus.filled"
 
 
 class Files(Kind):
@@ -38,22 +41,10 @@ class Files(Kind):
 
         client = docker.from_env()
         wanted = {name: plain(value) for name, value in inputs.items()}
-        volume = client.volumes.create(wanted["volume"], labels=wanted["labels"])
-        filler = client.containers.create(
-            wanted["image"],
-            name=f"{wanted['volume']}-filler",
-            labels=wanted["labels"],
-            network_mode="none",
-            entrypoint="/",
-            volumes={wanted["volume"]: {"bind": MOUNT, "mode": "rw"}},
-        )
-        try:
-            filler.put_archive(MOUNT, archive(wanted["files"], wanted["owner"]))
-        finally:
-            filler.remove(v=False)
-        volume.reload()  # on older engines this time is that of the last file put in or taken out
-        created = (volume.attrs or {}).get("CreatedAt", "")
-        return {"digest": PropertyValue(digest(wanted["files"])), "createdAt": PropertyValue(created)}
+        filled = {**wanted["labels"], FILLED: secrets.token_hex(8)}
+        volume = client.volumes.create(wanted["volume"], labels=filled)  # one that is there already keeps its labels
+        fill(client, wanted)
+        return {"digest": PropertyValue(digest(wanted["files"])), "filled": PropertyValue(mark(volume))}
 
     def planned(self, inputs: Properties) -> Mapping[str, PropertyValue]:
         """The digest changes just when a file does."""
@@ -61,15 +52,43 @@ class Files(Kind):
         return {"digest": PropertyValue(digest(files) if known(files) else UNKNOWN)}
 
     def exists(self, state: Properties) -> bool:
-        """Whether the volume is the one that was filled: an emptied one of the same name was made later."""
+        """Whether the volume is the one that was filled, and not an empty one made later under its name."""
         volume = find(str(plain(state["volume"])))
-        return volume is not None and volume.attrs.get("CreatedAt") == plain(state["createdAt"])
+        return volume is not None and mark(volume) == plain(state["filled"])
 
     def delete(self, state: Properties) -> None:
         """Remove the volume."""
         volume = find(str(plain(state["volume"])))
         if volume is not None:
             volume.remove()
+
+
+def fill(client: Any, wanted: Mapping[str, Any]) -> None:
+    """Copy the files into the volume, through a container that is never started."""
+    from docker.errors import NotFound  # noqa: PLC0415
+
+    name = f"{wanted['volume']}-filler"
+    try:
+        client.containers.get(name).remove()  # a killed run left it
+    except NotFound:
+        pass
+    filler = client.containers.create(
+        wanted["image"],
+        name=name,
+        labels=wanted["labels"],
+        network_mode="none",
+        entrypoint="/",
+        volumes={wanted["volume"]: {"bind": MOUNT, "mode": "rw"}},
+    )
+    try:
+        filler.put_archive(MOUNT, archive(wanted["files"], wanted["owner"]))
+    finally:
+        filler.remove()
+
+
+def mark(volume: Any) -> str:
+    """What tells this volume from another of the same name."""
+    return ((volume.attrs or {}).get("Labels") or {}).get(FILLED, "")
 
 
 def find(name: str) -> Any:
