@@ -7,6 +7,7 @@ import io
 import secrets
 import tarfile
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from kind import Field, Kind, Properties, known, plain
@@ -68,10 +69,8 @@ def fill(client: Any, wanted: Mapping[str, Any]) -> None:
     from docker.errors import NotFound  # noqa: PLC0415
 
     name = f"{wanted['volume']}-filler"
-    try:
+    with suppress(NotFound):
         client.containers.get(name).remove()  # a killed run left it
-    except NotFound:
-        pass
     filler = client.containers.create(
         wanted["image"],
         name=name,

@@ -55,7 +55,7 @@ def test_a_port_held_by_another_process_is_refused_with_who_holds_it(empty: Envi
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         holder.bind(("127.0.0.1", empty.offset + 1200))
         holder.listen()
-        refused(empty, MACHINE, str(empty.offset + 1200), str(os.getpid()), "redis")
+        refused(empty, BAD_INPUT, str(empty.offset + 1200), str(os.getpid()), "redis")
 
 
 def test_an_engine_that_is_down_is_said_with_what_to_do(empty: Environment) -> None:
