@@ -78,8 +78,18 @@ def without_pending(state: dict[str, Any]) -> dict[str, Any]:
     return {**state, "deployment": deployment}
 
 
+def drop_torn_attributes(file: Path) -> None:
+    """Remove attribute files that a kill left empty or cut off: Pulumi does without one, but not with a broken one."""
+    for attributes in file.parent.glob(f"{file.name}*.attrs"):
+        try:
+            json.loads(attributes.read_bytes())
+        except ValueError:
+            attributes.unlink(missing_ok=True)
+
+
 def mend(file: Path, report: Report) -> bool:
     """Restore a state file that was cut off from the copy Pulumi keeps of the one before; whether that was needed."""
+    drop_torn_attributes(file)
     if not file.exists() or _whole(file):
         return False
     backup = file.with_name(file.name + ".bak")

@@ -214,11 +214,11 @@ def file(tmp_path):
 def test_a_state_file_that_was_cut_off_is_restored_from_the_one_before(file, damage):
     file.write_text(damage)
     Path(f"{file}.bak").write_text(whole())
-    Path(f"{file}.bak.attrs").write_text("attributes")
+    Path(f"{file}.bak.attrs").write_text("{}")
     said = []
     assert repair.mend(file, said.append) is True
     assert file.read_text() == whole()
-    assert Path(f"{file}.attrs").read_text() == "attributes"
+    assert Path(f"{file}.attrs").read_text() == "{}"
     assert Path(f"{file}.damaged").read_text() == damage
     assert "restored" in said[0]
 
@@ -227,6 +227,15 @@ def test_a_whole_state_file_is_left_as_it_is(file):
     file.write_text(whole())
     assert repair.mend(file, pytest.fail) is False
     assert repair.mend(file.with_name("absent.json"), pytest.fail) is False
+
+
+@pytest.mark.parametrize("torn", ["", '{"user.cont'])
+def test_attributes_that_were_cut_off_are_dropped_and_whole_ones_kept(file, torn):
+    file.write_text(whole())
+    Path(f"{file}.attrs").write_text(torn)
+    Path(f"{file}.bak.attrs").write_text("{}")
+    assert repair.mend(file, pytest.fail) is False
+    assert sorted(path.name for path in file.parent.iterdir()) == ["dev.json", "dev.json.bak.attrs"]
 
 
 def test_without_a_good_copy_it_says_where_backups_are(file):
