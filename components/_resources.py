@@ -25,6 +25,11 @@ class GeneratedSecret(pulumi.CustomResource):
         super().__init__("nexus:index:GeneratedSecret", name, props, opts)
 
 
+def passwords(secrets: Mapping[str, GeneratedSecret]) -> pulumi.Output[dict[str, str]]:
+    """The values of secrets by their keys, once all are known; also of none, for which ``Output.all`` gives a list."""
+    return pulumi.Output.all(**{key: secret.value for key, secret in secrets.items()}).apply(dict)
+
+
 class Files(pulumi.CustomResource):
     """A volume filled with files; ``volume`` is its name, ``digest`` changes when a file does."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
@@ -10,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from components._connections import PostgresConnection
 from components._contract import Contract
 from components._limits import minimum_memory
-from components._resources import GeneratedSecret
+from components._resources import GeneratedSecret, passwords
 from components.workload import Engine, Port, Running, WorkloadArgs, WorkloadSpec
 
 PASSWORD_FILE = "password"  # noqa: S105  the file's name, as the contract has it
@@ -78,7 +79,7 @@ class Postgres(pulumi.ComponentResource):
         self.connections = {
             d.name: PostgresConnection(
                 host=spec.name,
-                port=spec.contract.ports["sql"],
+                port=port,
                 database=d.name,
                 user=d.owner,
                 password=owners[d.owner].value,
@@ -92,7 +93,7 @@ class Postgres(pulumi.ComponentResource):
                 image=args.image,
                 network=args.network,
                 files={PASSWORD_FILE: superuser.value},
-                ready_input=provision(spec.databases, {owner: secret.value for owner, secret in owners.items()}),
+                ready_input=provision(spec.databases, passwords(owners)),
             ),
             child,
         )
@@ -125,12 +126,12 @@ def workload(spec: PostgresSpec) -> WorkloadSpec:
     )
 
 
-def provision(databases: tuple[Database, ...], passwords: dict[str, pulumi.Output[str]]) -> pulumi.Output[str]:
+def provision(databases: tuple[Database, ...], known: pulumi.Output[dict[str, str]]) -> pulumi.Output[str]:
     """The SQL that makes the databases and their owners; idempotent, and a secret."""
 
-    def script(known: dict[str, str]) -> str:
+    def script(by_owner: Mapping[str, str]) -> str:
         return PREAMBLE + "".join(
-            DATABASE.format(name=d.name, owner=d.owner, password=known[d.owner]) for d in databases
+            DATABASE.format(name=d.name, owner=d.owner, password=by_owner[d.owner]) for d in databases
         )
 
-    return pulumi.Output.secret(pulumi.Output.all(**passwords).apply(script))
+    return pulumi.Output.secret(known.apply(script))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from components._connections import RedisConnection
 from components._contract import Contract
 from components._limits import minimum_memory
-from components._resources import GeneratedSecret
+from components._resources import GeneratedSecret, passwords
 from components.workload import Engine, Port, Running, WorkloadArgs, WorkloadSpec
 
 #: The user `health` may only PING, so the check needs no secret; `--no-auth-warning` keeps its output to the answer.
@@ -68,7 +69,7 @@ class Redis(pulumi.ComponentResource):
                 network=args.network,
                 files={
                     "redis.conf": configuration(spec),
-                    "users.acl": pulumi.Output.all(**{u: s.value for u, s in secrets.items()}).apply(acl),
+                    "users.acl": passwords(secrets).apply(acl),
                 },
             ),
             child,
@@ -90,12 +91,12 @@ def configuration(spec: RedisSpec) -> str:
     )
 
 
-def acl(passwords: dict[str, str]) -> str:
+def acl(known: Mapping[str, str]) -> str:
     """The ACL file: only digests of the passwords reach the container."""
     lines = ["user default off", "user health on nopass -@all +ping"]
     lines += [
         f"user {user} on #{hashlib.sha256(password.encode()).hexdigest()} {PERMISSIONS}"
-        for user, password in sorted(passwords.items())
+        for user, password in sorted(known.items())
     ]
     return "\n".join([*lines, ""])
 

@@ -139,6 +139,12 @@ def test_a_memory_setting_changes_one_container_only() -> None:
     assert {key[1] for key in new if new[key] != old[key]} == {"redis-server", "redis-files"}
 
 
+def test_servers_that_no_service_needs_are_declared_all_the_same() -> None:
+    seen = declare(deploy, config={"nexus:services": '{"nexus-backend": {"enabled": false}}'})
+    assert files(seen, "redis")["users.acl"].splitlines() == ["user default off", "user health on nopass -@all +ping"]
+    assert not seen.of(UPSTREAM)
+
+
 @pytest.mark.parametrize(
     ("config", "field"),
     [
