@@ -71,6 +71,14 @@ class Service(Entry):
         return {"main": self.port, **self.extra_ports}
 
 
+    @property
+    def runs_with(self) -> tuple[str, ...]:
+        """What must run for it: its needs, and for an application service what lists and publishes it."""
+        if self.kind != "service":
+            return self.needs
+        return (*self.needs, "consul", *(("kong",) if self.routes else ()))
+
+
 class Catalog(Entry):
     """All entries in the order of the file, after the environment's changes."""
 
@@ -200,8 +208,10 @@ def _check_needs(services: list[Service], edit: str) -> None:
             if need not in by_name:
                 known = ", ".join(sorted(by_name))
                 raise ConfigError(FILE_NAME, field, need, "is not a service of the catalogue", f"Known: {known}.")
-            if service.enabled and not by_name[need].enabled:
-                raise ConfigError(edit, field, need, "is not enabled", f"Enable {need} or disable {service.name}.")
+        for other in service.runs_with if service.enabled else ():
+            if other not in by_name or not by_name[other].enabled:
+                remedy = f"Enable {other} or disable {service.name}."
+                raise ConfigError(edit, f"{service.name}.needs", other, "is not enabled", remedy)
     for service in services:
         cycle = _cycle(service.name, by_name, ())
         if cycle:

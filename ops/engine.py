@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ OLDEST = (20, 10)
 SOCKET = "unix:///var/run/docker.sock"
 #: Seconds a started engine may take to answer: 2 to 4 on two cores, more with thousands of containers to restore.
 START_TIMEOUT = 60.0
+#: Seconds it may take to stop: it gives containers 10 to do so.
+STOP_TIMEOUT = 30.0
 #: Where the engine that this program started leaves its log and process id; root's alone, as the engine is.
 RUN = Path("/run/nexus")
 
@@ -125,6 +128,26 @@ def start(report: Report, daemon: Daemon | None = None, managed: bool | None = N
             told = time.monotonic()
             report(f"waiting for the Docker engine ({waited:.0f} s)")
         time.sleep(0.2)
+
+
+def started(daemon: Daemon | None = None) -> int | None:
+    """The process id of an engine that this program has started and that still runs."""
+    try:
+        process = int(((daemon or Daemon()).run / "dockerd.pid").read_text())
+        command = Path(f"/proc/{process}/cmdline").read_bytes()
+    except (OSError, ValueError):
+        return None
+    return process if b"dockerd" in command else None
+
+
+def stop(process: int) -> None:
+    """Stop the engine of that process id, and wait until it is gone; its containers stop with it."""
+    import psutil
+
+    with suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
+        engine = psutil.Process(process)
+        engine.terminate()
+        engine.wait(STOP_TIMEOUT)
 
 
 def _through_systemd() -> None:

@@ -1,7 +1,7 @@
 """What a killed run may have made without recording it: by resource type, how to find it and how to remove it.
 
-Types that are not in the tables need nothing: their creation can be repeated (a Docker volume, a Consul entry, a file),
-or they have no object outside the state (components, ``nexus:index:*``).
+Types that are not in the tables need nothing: their creation can be repeated (a Docker volume, its files, a Consul
+entry), or they have no object outside the state (components, secrets).
 """
 
 from __future__ import annotations

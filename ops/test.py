@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 
-from ops import bootstrap, console, environment, inputs, paths
+from ops import bootstrap, console, engine, environment, inputs, paths
 from ops import source as sources
 
 #: With one of these, pytest neither needs an engine nor images.
@@ -22,7 +22,17 @@ def needs_engine(arguments: list[str]) -> bool:
 
 
 def run(source: str | None, arguments: list[str]) -> int:
-    """Run pytest; its exit code is ours, and its closing line the last."""
+    """Run pytest; its exit code is ours, and its closing line the last. An engine started for it is stopped again."""
+    before = engine.started()
+    try:
+        return _run(source, arguments)
+    finally:
+        after = engine.started()
+        if after and after != before:
+            engine.stop(after)
+
+
+def _run(source: str | None, arguments: list[str]) -> int:
     decision = sources.decide(source)
     toolchain = None
     if needs_engine(arguments):

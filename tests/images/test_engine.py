@@ -175,3 +175,15 @@ def test_an_engine_that_cannot_start_shows_the_end_of_its_log(daemon):
         engine.start(lambda _: None, broken, managed=False)
     assert "nonsense" in failed.value.why
     assert "dockerd.log" in failed.value.remedy
+
+
+@pytest.mark.engine
+def test_an_engine_that_was_started_here_is_known_by_its_id_and_can_be_stopped(daemon):
+    assert engine.started(daemon) is None
+    engine.start(lambda _: None, daemon, managed=False)
+    process = engine.started(daemon)
+    assert process == int((daemon.run / "dockerd.pid").read_text())
+    engine.stop(process)
+    assert engine.started(daemon) is None
+    with pytest.raises(Failure):
+        engine.probe(daemon.address)

@@ -12,6 +12,8 @@ from infra.errors import ConfigError
 from infra.settings import ServiceSettings, Settings
 
 MINIMAL = {
+    "consul": {"group": "platform", "kind": "consul", "port": 3000, "image": "consul", "memory": 128, "enabled": True},
+    "kong": {"group": "platform", "kind": "kong", "port": 3100, "image": "kong", "memory": 256, "enabled": True},
     "store": {"group": "data", "kind": "postgres", "port": 1100, "image": "postgres", "memory": 256, "enabled": True},
     "app": {"group": "application", "port": 8000, "needs": ["store"], "routes": [{"path": "/a"}], "enabled": True},
 }
@@ -48,6 +50,8 @@ BAD = [
     ({"app": {"needs": ["app"]}}, "app.needs", "need each other in a circle"),
     ({"store": {"needs": ["app"]}}, "store.needs", "need each other in a circle"),
     ({"store": {"enabled": False}}, "app.needs", "is not enabled"),
+    ({"consul": {"enabled": False}}, "app.needs", "is not enabled"),
+    ({"kong": {"enabled": False}}, "app.needs", "is not enabled"),
     ({"app": {"routes": [{"path": "a"}]}}, "app.routes.0.path", "must start with a slash"),
     ({"store": {"routes": [{"path": "/a/"}]}}, "app.routes.0.path", "is claimed by store.routes.0.path already"),
     ({"app": {"health": {"interval": 0}}}, "app.health.interval", "greater than or equal to 1"),

@@ -1,0 +1,183 @@
+"""The local provider: its rules for inputs, and its effect on a real engine."""
+
+from __future__ import annotations
+
+import io
+import sys
+import tarfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import docker
+import pytest
+from docker.models.containers import Container
+from pulumi.provider.experimental import provider as protocol
+from pulumi.provider.experimental.property_value import PropertyValue
+from pulumi.runtime.rpc import UNKNOWN
+
+from infra import images
+from ops import image_builder
+
+FOLDER = Path(__file__).resolve().parents[2] / "plugins" / "nexus"
+URN = "urn:pulumi:dev::nexus::nexus:index:Postgres${}::one"
+SECRET, FILES, EXEC = (f"nexus:index:{name}" for name in ("GeneratedSecret", "Files", "Exec"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def importable() -> Iterator[None]:
+    """The plugin is a program in a folder of its own, not a package."""
+    sys.path.insert(0, str(FOLDER))
+    yield
+    sys.path.remove(str(FOLDER))
+
+
+@pytest.fixture
+def nexus():
+    from provider import NexusProvider
+
+    return NexusProvider()
+
+
+def wrap(value: object) -> PropertyValue:
+    if isinstance(value, dict):
+        return PropertyValue({key: wrap(item) for key, item in value.items()})
+    if isinstance(value, list):
+        return PropertyValue([wrap(item) for item in value])
+    return PropertyValue(float(value) if isinstance(value, int) else value)  # type: ignore[arg-type]
+
+
+def properties(**values: object) -> dict[str, PropertyValue]:
+    return {name: wrap(value) for name, value in values.items()}
+
+
+async def checked(nexus, kind: str, **inputs: object) -> protocol.CheckResponse:
+    return await nexus.check(protocol.CheckRequest(URN.format(kind), {}, properties(**inputs), b""))
+
+
+async def differing(nexus, kind: str, old: dict, new: dict) -> protocol.DiffResponse:
+    return await nexus.diff(protocol.DiffRequest(URN.format(kind), "id", properties(**old), properties(**new), []))
+
+
+EXEC_INPUTS = {"container": "c", "containerId": "1", "command": ["true"]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "inputs", "field", "reason"),
+    [
+        (SECRET, {"lenght": 20}, "lenght", "did you mean 'length'?"),
+        (SECRET, {"length": 4}, "length", "must be 16-128 characters, got 4"),
+        (SECRET, {"length": "20"}, "length", "must be float, got str"),
+        (EXEC, {**EXEC_INPUTS, "command": []}, "command", "must name a command"),
+        (EXEC, {**EXEC_INPUTS, "timeout": 0}, "timeout", "must be 1-3600 seconds, got 0"),
+        (EXEC, {"container": "c"}, "command", "missing required field 'command'"),
+        (FILES, {"volume": "v"}, "files", "missing required field 'files'"),
+    ],
+)
+async def test_a_wrong_input_is_refused_by_its_name(nexus, kind: str, inputs: dict, field: str, reason: str) -> None:
+    failures = {f.property: f.reason for f in (await checked(nexus, kind, **inputs)).failures}
+    assert reason in failures[field]
+
+
+async def test_defaults_are_filled_and_unknown_values_pass(nexus) -> None:
+    response = await checked(nexus, EXEC, **{**EXEC_INPUTS, "containerId": UNKNOWN})
+    assert not response.failures
+    assert response.inputs["timeout"].value == 120.0
+
+
+async def test_a_secret_is_made_once_of_letters_and_digits_and_is_unknown_in_a_preview(nexus) -> None:
+    inputs = properties(length=40)
+    made = [await nexus.create(protocol.CreateRequest(URN.format(SECRET), inputs, 0, False)) for _ in range(2)]
+    values = [response.properties["value"] for response in made]
+    assert all(v.is_secret and len(v.value) == 40 and v.value.isalnum() for v in values)
+    assert values[0].value != values[1].value
+    planned = await nexus.create(protocol.CreateRequest(URN.format(SECRET), inputs, 0, True))
+    assert planned.properties["value"].value == UNKNOWN and planned.properties["value"].is_secret
+
+
+async def test_a_diff_names_what_changed_and_what_replaces(nexus) -> None:
+    replaced = await differing(nexus, SECRET, {"length": 32, "value": "x"}, {"length": 40})
+    assert (replaced.changes, replaced.replaces) == (True, ["length"])
+    updated = await differing(nexus, EXEC, EXEC_INPUTS, {**EXEC_INPUTS, "containerId": "2"})
+    assert (updated.diffs, updated.replaces) == (["containerId"], [])
+    same = await differing(nexus, FILES, {"files": {"a": "1"}, "image": "x"}, {"files": {"a": "1"}, "image": "y"})
+    assert same.changes is False, "another image to fill from is no change of the files"
+
+
+@pytest.fixture(scope="module")
+def image() -> str:
+    image_builder.ensure(["base"], "local", lambda _: None)
+    return images.reference("base", "local")
+
+
+@pytest.fixture
+def container(image: str) -> Iterator[Container]:
+    made = docker.from_env().containers.run(
+        image, ["sleep", "600"], name=f"xnexus-{uuid.uuid4().hex[:8]}", detach=True, init=True
+    )
+    yield made
+    made.remove(force=True)
+
+
+def test_a_command_is_repeated_until_it_succeeds_and_gets_its_input(container: Container) -> None:
+    from execute import execute
+
+    script = "cat > /tmp/input; n=$(cat /tmp/n 2>/dev/null || echo 0); echo $((n + 1)) > /tmp/n; [ $n -ge 2 ]"
+    execute(container.name, ["sh", "-c", script], "the input", 20)
+    assert container.exec_run(["cat", "/tmp/input"]).output == b"the input"
+    assert container.exec_run(["cat", "/tmp/n"]).output == b"3\n"
+
+
+def test_a_command_that_never_succeeds_is_explained_without_its_input(container: Container) -> None:
+    from execute import NotReadyError, execute
+
+    with pytest.raises(NotReadyError) as failure:
+        execute(container.name, ["sh", "-c", "cat; echo not yet; exit 1"], "ALTER ROLE x PASSWORD 'hunter2';\n", 1)
+    text = str(failure.value)
+    assert "was not ready after 1 s (running, 0 restarts)" in text and "not yet" in text
+    assert "hunter2" not in text
+
+
+def test_a_container_that_is_not_there_is_said_at_once() -> None:
+    from execute import NotReadyError, execute
+
+    with pytest.raises(NotReadyError, match="xnexus-none does not exist"):
+        execute("xnexus-none", ["true"], "", 30)
+
+
+def test_files_live_in_a_volume_readable_by_their_owner_alone(image: str) -> None:
+    from files import Files
+
+    client, kind, name = docker.from_env(), Files(), f"xnexus-{uuid.uuid4().hex[:8]}"
+    inputs = properties(volume=name, labels={"a": "b"}, image=image, owner="999:998", files={"x": "one", "y": "two"})
+    client.containers.create(image, name=f"{name}-filler")  # left by a killed run
+    try:
+        state = {**inputs, **kind.create(inputs)}
+        holder = client.containers.create(image, volumes={name: {"bind": "/v", "mode": "ro"}})
+        data = b"".join(holder.get_archive("/v")[0])
+        holder.remove()
+        with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+            entries = {e.name: e for e in tar.getmembers() if e.isfile()}
+        assert {n: (e.uid, e.gid, e.mode & 0o777) for n, e in entries.items()} == {
+            "v/x": (999, 998, 0o400),
+            "v/y": (999, 998, 0o400),
+        }
+        assert kind.exists(state)
+        assert state["digest"].value == kind.planned(inputs)["digest"].value
+        client.volumes.get(name).remove()
+        assert not kind.exists(state)
+        client.volumes.create(name, labels={"a": "b"})
+        assert not kind.exists(state), "an empty volume of the same name is another one"
+        kind.delete(state)
+        kind.delete(state)
+        assert not [v for v in client.volumes.list() if v.name == name]
+    finally:
+        for leftover in client.containers.list(all=True, filters={"name": name}):
+            leftover.remove(force=True)
+
+
+def test_the_digest_changes_with_a_name_and_with_a_content() -> None:
+    from files import digest
+
+    digests = [digest(files) for files in ({"a": "1"}, {"a": "2"}, {"b": "1"}, {"a": "1", "b": ""}, {})]
+    assert len(set(digests)) == len(digests)
