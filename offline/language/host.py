@@ -1,5 +1,9 @@
 """Started by ``pulumi-language-python``."""
 
-from nexus_language.server import main
+import gc
+
+gc.disable()  # a command lives for seconds: looking for garbage made a preview a tenth longer
+
+from nexus_language.server import main  # noqa: E402
 
 main()

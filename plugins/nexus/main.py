@@ -1,12 +1,15 @@
 """The entry point of the local provider: serve it, and end when the engine that started it is gone."""
 
+import gc
 import os
 import sys
 import threading
 import time
 
-from provider import NexusProvider
-from pulumi.provider.experimental.server import main
+gc.disable()  # the plugin lives as long as a command: seconds
+
+from provider import NexusProvider  # noqa: E402
+from pulumi.provider.experimental.server import main  # noqa: E402
 
 VERSION = "0.1.0"
 
