@@ -109,6 +109,7 @@ def copied(ours: Ours, private: Path, report: Report) -> list[Side]:
         files = private / "files"
         files.mkdir()
         bench_compose.copy_files(client, found, files)
+        bench_compose.copy_databases(client, found, files)
     bench_compose.write(bench_compose.project(found, files), file)
     command = bench_compose.command(report)
     return [Composed(command, file, ours.log), Composed(command, file, ours.log, wait=False)]

@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 
 #: Where a workload finds its passwords and its configuration (`components/_contract.py`).
 FILES = "/run/secrets"
+#: Where a database server finds scripts for its first start (`infra/contracts.yaml`), and our folder of them.
+INIT, DATABASES = "/docker-entrypoint-initdb.d", "databases"
+ROLES = ("pg_dumpall", "--username=postgres", "--globals-only")
+#: The server has the superuser already; each database needs its owner.
+OWNED = """
+SELECT format('CREATE DATABASE %I OWNER %I;', datname, pg_get_userbyid(datdba))
+FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres'"""
 NETWORK = "bench"
 #: Settings that are copied as they are: key of the Compose file, section and key of the engine's description.
 SAME = (
@@ -70,6 +77,8 @@ def service(name: str, container: Mapping[str, Any], files: Path) -> dict[str, A
         "networks": {NETWORK: {"aliases": [name]}},
         "volumes": [mount_of(name, mount, files) for mount in container.get("Mounts") or []],
     }
+    if (scripts := files / DATABASES / name).is_dir():
+        entry["volumes"].append({"type": "bind", "source": str(scripts), "target": INIT, "read_only": True})
     return entry
 
 
@@ -127,6 +136,19 @@ def copy_files(client: DockerClient, containers: Iterable[Mapping[str, Any]], to
                     target = folder / Path(member.name).name
                     target.write_bytes(content.read())
                     target.chmod(0o444)
+
+
+def copy_databases(client: DockerClient, containers: Iterable[Mapping[str, Any]], to: Path) -> None:
+    """Write a script that makes the stack's roles and databases, for the first start of Compose's PostgreSQL."""
+    for container in containers:
+        name = container["Config"]["Labels"][SERVICE]
+        if name == "postgres":
+            server = client.containers.get(container["Id"])
+            roles = server.exec_run(list(ROLES)).output.decode().replace("CREATE ROLE postgres;\n", "")
+            owned = server.exec_run(["psql", "--username=postgres", "-tAc", OWNED]).output.decode()
+            folder = to / DATABASES / name
+            folder.mkdir(mode=0o755, parents=True)
+            (folder / "databases.sql").write_text(roles + owned)
 
 
 def command(report: Report) -> list[str]:
