@@ -70,7 +70,6 @@ class Service(Entry):
         """All host ports by role; the main one is `main`."""
         return {"main": self.port, **self.extra_ports}
 
-
     @property
     def runs_with(self) -> tuple[str, ...]:
         """What must run for it: its needs, and for an application service what lists and publishes it."""

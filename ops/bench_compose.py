@@ -22,11 +22,16 @@ if TYPE_CHECKING:
 FILES = "/run/secrets"
 #: Where a database server finds scripts for its first start (`infra/contracts.yaml`), and our folder of them.
 INIT, DATABASES = "/docker-entrypoint-initdb.d", "databases"
-ROLES = ("pg_dumpall", "--username=postgres", "--globals-only")
+ROLES = ["pg_dumpall", "--username=postgres", "--globals-only"]
 #: The server has the superuser already; each database needs its owner.
-OWNED = """
+OWNED = [
+    "psql",
+    "--username=postgres",
+    "-tAc",
+    """
 SELECT format('CREATE DATABASE %I OWNER %I;', datname, pg_get_userbyid(datdba))
-FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres'"""
+FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres'""",
+]
 NETWORK = "bench"
 #: Settings that are copied as they are: key of the Compose file, section and key of the engine's description.
 SAME = (
@@ -144,8 +149,9 @@ def copy_databases(client: DockerClient, containers: Iterable[Mapping[str, Any]]
         name = container["Config"]["Labels"][SERVICE]
         if name == "postgres":
             server = client.containers.get(container["Id"])
-            roles = server.exec_run(list(ROLES)).output.decode().replace("CREATE ROLE postgres;\n", "")
-            owned = server.exec_run(["psql", "--username=postgres", "-tAc", OWNED]).output.decode()
+            answers: list[Any] = [server.exec_run(ask).output for ask in (ROLES, OWNED)]
+            roles, owned = (answer.decode() for answer in answers)
+            roles = roles.replace("CREATE ROLE postgres;\n", "")
             folder = to / DATABASES / name
             folder.mkdir(mode=0o755, parents=True)
             (folder / "databases.sql").write_text(roles + owned)
