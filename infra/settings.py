@@ -100,8 +100,9 @@ def load(stack: str) -> Settings:
         )
     try:
         document = yaml.safe_load(path.read_text()) or {}
-    except yaml.YAMLError as error:
-        raise ConfigError(file, "document", stack, "is not valid YAML", str(error)) from None
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigError(file, f"line {line}", error.problem, "is not valid YAML", "Correct the line.") from None
     return parse(document.get("config") or {}, file)
 
 

@@ -18,10 +18,12 @@ PARTS = {"create-replacement", "delete-replaced"}
 ACTIONS = ("create", "update", "replace", "delete")
 MARKS = {"create": "+", "update": "~", "replace": "±", "delete": "-"}
 STYLES = {"create": "green", "update": "yellow", "replace": "magenta", "delete": "red"}
-SECRET, ABSENT = "[secret]", None
+SECRET, UNKNOWN_YET, ABSENT = "[secret]", "(known after up)", None
 #: How the engine marks a secret or an unknown value in its events.
 SIGNATURE = "4dabf18193072939515e22adb298388d"
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+#: What a bridged plugin notes beside the inputs of a block; nothing that anybody wrote.
+DEFAULTS = "__defaults"
 LONGEST = 80
 
 
@@ -51,11 +53,12 @@ def change(data: Mapping[str, Any]) -> Change:
     details = data.get("detailedDiff") or {}
     if not details and data["op"] in ("update", "replace"):
         details = {key: {"kind": "update"} for key in data.get("diffs") or data.get("keys") or ()}
-    properties = tuple(
+    properties = (
         Property(path, str(detail.get("kind", "update")), value(old, path), value(new, path))
         for path, detail in sorted(details.items())
     )
-    return Change(data["op"], data["type"], name_of(data["urn"]), properties)
+    seen = tuple(p for p in properties if p.old != p.new or p.old in (SECRET, UNKNOWN_YET, ABSENT))
+    return Change(data["op"], data["type"], name_of(data["urn"]), seen)
 
 
 def value(inputs: Mapping[str, Any], path: str) -> Any:
@@ -76,10 +79,10 @@ def _masked(found: Any) -> Any:
     if isinstance(found, Mapping):
         if SIGNATURE in found:
             return SECRET
-        return {key: _masked(inner) for key, inner in found.items()}
+        return {key: _masked(inner) for key, inner in found.items() if key != DEFAULTS}
     if isinstance(found, list):
         return [_masked(inner) for inner in found]
-    return "(known after up)" if found == UNKNOWN else found
+    return UNKNOWN_YET if found == UNKNOWN else found
 
 
 def collect(events: Iterable[Mapping[str, Any]], tracker: Tracker) -> list[Change]:

@@ -236,3 +236,21 @@ def test_an_interruption_asks_pulumi_to_stop_and_waits_for_it(running, fake):
     assert ends(fake.log)[-2:] == ["asked to stop", "ended"]
     assert "Press Ctrl-C again" in errors
     assert running.returncode != 0
+
+
+def test_a_preview_leaves_out_items_of_a_set_that_only_moved() -> None:
+    def label(value: str) -> dict[str, object]:
+        return {"__defaults": [], "label": "nexus.files", "value": value}
+
+    step = preview.change(
+        {
+            "op": "replace",
+            "type": "docker:index/container:Container",
+            "urn": "urn:pulumi:dev::nexus::docker:index/container:Container::redis-server",
+            "old": {"inputs": {"labels": [label("same"), label("one")]}},
+            "new": {"inputs": {"labels": [label("same"), label("two")]}},
+            "detailedDiff": {"labels[0]": {"kind": "update-replace"}, "labels[1]": {"kind": "update-replace"}},
+        }
+    )
+    (changed,) = step.properties
+    assert (changed.path, changed.old) == ("labels[1]", {"label": "nexus.files", "value": "one"})

@@ -36,7 +36,7 @@ def test_a_stack_without_a_file_is_told_which_stacks_have_one(project: Path) -> 
         ("config:\n  nexus:portOffset: -5\n", "config.nexus:portOffset"),
         ("config:\n  nexus:services: {redis: {memory: 0}}\n", "config.nexus:services.redis.memory"),
         ("config:\n  nexus:services: {redis: {mem: 5}}\n", "config.nexus:services.redis.mem"),
-        ("config: [\n", "document"),
+        ("config: [\n", "line 2"),
     ],
 )
 def test_a_wrong_setting_names_file_and_field(project: Path, text: str, field: str) -> None:
