@@ -31,10 +31,15 @@ def passwords(secrets: Mapping[str, GeneratedSecret]) -> pulumi.Output[dict[str,
 
 
 class Files(pulumi.CustomResource):
-    """A volume filled with files; ``volume`` is its name, ``digest`` changes when a file does."""
+    """A volume filled with files.
+
+    ``volume`` is its name; ``digest`` changes with a file for which a container must be made again, ``revision`` with
+    one of ``live``, which the server reads again when it is told to.
+    """
 
     volume: pulumi.Output[str]
     digest: pulumi.Output[str]
+    revision: pulumi.Output[str]
 
     def __init__(
         self,
@@ -45,6 +50,7 @@ class Files(pulumi.CustomResource):
         image: pulumi.Input[str],
         owner: str,
         files: Mapping[str, pulumi.Input[str]],
+        live: Sequence[str] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         props = {
@@ -52,8 +58,11 @@ class Files(pulumi.CustomResource):
             "labels": labels,
             "image": image,
             "owner": owner,
-            "files": pulumi.Output.secret(files),
+            # each by itself, so that a preview knows of every file whether it will change
+            "files": {file: pulumi.Output.secret(content) for file, content in files.items()},
+            "live": list(live) or None,
             "digest": None,
+            "revision": None,
         }
         super().__init__("nexus:index:Files", name, props, opts)
 
@@ -69,6 +78,7 @@ class Exec(pulumi.CustomResource):
         container_id: pulumi.Input[str],
         command: Sequence[str],
         stdin: pulumi.Input[str] | None = None,
+        triggers: Mapping[str, pulumi.Input[str]] | None = None,
         timeout: int = 120,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -77,6 +87,7 @@ class Exec(pulumi.CustomResource):
             "containerId": container_id,
             "command": list(command),
             "stdin": stdin,
+            "triggers": triggers,
             "timeout": timeout,
         }
         super().__init__("nexus:index:Exec", name, props, opts)

@@ -16,8 +16,12 @@ from components._limits import minimum_memory
 from components._resources import GeneratedSecret, passwords
 from components.workload import Engine, Port, Running, WorkloadArgs, WorkloadSpec
 
-#: The user `health` may only PING, so the check needs no secret; `--no-auth-warning` keeps its output to the answer.
-HEALTH = ("sh", "-c", "redis-cli --no-auth-warning --user health --pass none ping | grep -q PONG")
+#: The user `health` may only PING and have the users' file read again, so neither needs a secret.
+ASK = "redis-cli --no-auth-warning --user health --pass none"
+HEALTH = ("sh", "-c", f"{ASK} ping | grep -q PONG")
+#: Another service's user is no reason to restart: the server reads its file again, and connections stay.
+RELOAD = ("sh", "-c", f"{ASK} acl load | grep -q OK")
+USERS = "users.acl"
 #: Of the limit, the rest is for the fork of an AOF rewrite and for client buffers (redis.io, Memory optimization).
 MAXMEMORY_SHARE = 0.7
 #: A service may read and write, but not administer the server (ACL categories, redis.io, ACL).
@@ -69,7 +73,7 @@ class Redis(pulumi.ComponentResource):
                 network=args.network,
                 files={
                     "redis.conf": configuration(spec),
-                    "users.acl": passwords(secrets).apply(acl),
+                    USERS: passwords(secrets).apply(acl),
                 },
             ),
             child,
@@ -85,7 +89,7 @@ def configuration(spec: RedisSpec) -> str:
             "appendonly yes",
             f"maxmemory {int(spec.memory_mib * MAXMEMORY_SHARE)}mb",
             f"maxmemory-policy {spec.eviction}",
-            f"aclfile {spec.contract.secret('users.acl')}",
+            f"aclfile {spec.contract.secret(USERS)}",
             "",
         )
     )
@@ -93,7 +97,7 @@ def configuration(spec: RedisSpec) -> str:
 
 def acl(known: Mapping[str, str]) -> str:
     """The ACL file: only digests of the passwords reach the container."""
-    lines = ["user default off", "user health on nopass -@all +ping"]
+    lines = ["user default off", "user health on nopass -@all +ping +acl|load"]
     lines += [
         f"user {user} on #{hashlib.sha256(password.encode()).hexdigest()} {PERMISSIONS}"
         for user, password in sorted(known.items())
@@ -111,4 +115,6 @@ def workload(spec: RedisSpec) -> WorkloadSpec:
         ports=(spec.port,),
         memory_mib=spec.memory_mib,
         health=HEALTH,
+        ready=RELOAD,
+        live=(USERS,),
     )

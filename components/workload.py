@@ -52,6 +52,7 @@ class WorkloadSpec(BaseModel):
     memory_mib: int = Field(gt=0)
     health: tuple[str, ...] = Field(default=(), description="the contract's own command by default")
     ready: tuple[str, ...] = Field(default=(), description="asked during `up`; the health check's command by default")
+    live: tuple[str, ...] = Field(default=(), description="files that `ready` makes the server read again, running on")
     ready_timeout: int = Field(default=120, ge=1, le=3600)
 
     @property
@@ -139,6 +140,7 @@ class ContainerEngine:
             container_id=container.id,
             command=spec.ready or spec.check.command,
             stdin=args.ready_input,
+            triggers={"files": files.revision} if files and spec.live else None,
             timeout=spec.ready_timeout,
             opts=opts,
         )
@@ -155,6 +157,7 @@ class ContainerEngine:
             image=args.image,
             owner=spec.contract.user,
             files=args.files,
+            live=spec.live,
             opts=opts,
         )
 

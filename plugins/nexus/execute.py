@@ -30,7 +30,7 @@ class Exec(Kind):
     """The readiness gate, and the way a server is told its databases and roles: what depends on its id runs after it.
 
     Inputs: ``container``, ``containerId`` (a new container is asked anew), ``command``, ``stdin``, ``timeout`` in
-    seconds.
+    seconds, ``triggers`` (any change of them runs the command again).
     """
 
     fields: ClassVar = {
@@ -38,6 +38,7 @@ class Exec(Kind):
         "containerId": Field(str, required=True),
         "command": Field((list, tuple), required=True, check=lambda value: None if value else "must name a command"),
         "stdin": Field(str),
+        "triggers": Field(Mapping),
         "timeout": Field(float, default=120.0, check=between(1, 3600, "seconds")),
     }
 

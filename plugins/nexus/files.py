@@ -24,8 +24,9 @@ class Files(Kind):
     """A volume of the same life as the resource, and its content.
 
     Inputs: ``volume`` (its name), ``labels``, ``image`` (any image the engine has: a volume is filled through a
-    container), ``owner`` (``uid:gid``; the files are mode 0400), ``files`` (content by name). Output: ``digest`` of the
-    content, for what must be made again when a file changes.
+    container), ``owner`` (``uid:gid``; the files are mode 0400), ``files`` (content by name), ``live`` (names of files
+    that are read again without a restart). Outputs: ``digest`` of all other files, for what must be made again when one
+    changes, and ``revision``, the same of the live ones.
     """
 
     fields: ClassVar = {
@@ -34,6 +35,7 @@ class Files(Kind):
         "image": Field(str, required=True, compared=False),
         "owner": Field(str, required=True),
         "files": Field(Mapping, required=True),
+        "live": Field((list, tuple)),
     }
 
     def create(self, inputs: Properties) -> Mapping[str, PropertyValue]:
@@ -45,12 +47,18 @@ class Files(Kind):
         filled = {**wanted["labels"], FILLED: secrets.token_hex(8)}
         volume = client.volumes.create(wanted["volume"], labels=filled)  # one that is there already keeps its labels
         fill(client, wanted)
-        return {"digest": PropertyValue(digest(wanted["files"])), "filled": PropertyValue(mark(volume))}
+        return {**self.planned(inputs), "filled": PropertyValue(mark(volume))}
 
     def planned(self, inputs: Properties) -> Mapping[str, PropertyValue]:
-        """The digest changes just when a file does."""
-        files = plain(inputs["files"])
-        return {"digest": PropertyValue(digest(files) if known(files) else UNKNOWN)}
+        """A digest changes just when one of its files does."""
+        files, live = plain(inputs["files"]), plain(inputs["live"]) if "live" in inputs else []
+        if files == UNKNOWN:
+            return dict.fromkeys(("digest", "revision"), PropertyValue(UNKNOWN))
+        parts = {
+            "digest": {name: content for name, content in files.items() if name not in live},
+            "revision": {name: content for name, content in files.items() if name in live},
+        }
+        return {key: PropertyValue(digest(part) if known(part) else UNKNOWN) for key, part in parts.items()}
 
     def exists(self, state: Properties) -> bool:
         """Whether the volume is the one that was filled, and not an empty one made later under its name."""

@@ -34,7 +34,7 @@ class Recorder(mocks.Mocks):
         if args.typ == "nexus:index:GeneratedSecret":
             outputs["value"] = f"secret-of-{args.name}"
         if args.typ == "nexus:index:Files":
-            outputs["digest"] = f"digest-of-{args.name}"
+            outputs |= {"digest": f"digest-of-{args.name}", "revision": f"revision-of-{args.name}"}
         if args.typ == "docker:index/remoteImage:RemoteImage":
             outputs["imageId"] = f"sha256:{args.inputs['name']}"
         return f"{args.name}-id", outputs

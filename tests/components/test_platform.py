@@ -139,9 +139,21 @@ def test_a_memory_setting_changes_one_container_only() -> None:
     assert {key[1] for key in new if new[key] != old[key]} == {"redis-server", "redis-files"}
 
 
+def test_another_service_restarts_nothing_that_runs(dev: Recorder) -> None:
+    more = declare(deploy, config={"nexus:services": '{"users": {"enabled": true}}'})
+    before, after = ({r.name: r.inputs for r in seen.of(CONTAINER)} for seen in (dev, more))
+    assert after.keys() - before.keys() == {"users-server"}
+    assert {name for name in before if before[name] != after[name]} == set()
+    assert more.one("redis-files").inputs["live"] == ["users.acl"]
+    assert more.one("redis-ready").inputs["triggers"] == {"files": "revision-of-redis-files"}
+
+
 def test_servers_that_no_service_needs_are_declared_all_the_same() -> None:
     seen = declare(deploy, config={"nexus:services": '{"nexus-backend": {"enabled": false}}'})
-    assert files(seen, "redis")["users.acl"].splitlines() == ["user default off", "user health on nopass -@all +ping"]
+    assert files(seen, "redis")["users.acl"].splitlines() == [
+        "user default off",
+        "user health on nopass -@all +ping +acl|load",
+    ]
     assert not seen.of(UPSTREAM)
 
 

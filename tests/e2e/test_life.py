@@ -69,6 +69,20 @@ def test_consul_lists_the_backend_with_its_check_passing(environment: Environmen
     assert environment.changes("--refresh") == {}, "what the monitor writes is not drift"
 
 
+def test_another_service_is_one_setting_and_restarts_nothing(environment: Environment) -> None:
+    before = started(environment)
+    environment.configure(services={"users": {"enabled": True}})
+    changes = environment.changes()
+    assert changes.keys() == {"create", "update"}
+    assert changes["update"] == {"postgres-ready", "redis-files", "redis-ready"}
+    environment.up()
+    assert before.items() <= started(environment).items()
+    eventually(lambda: httpx.get(environment.url(GATEWAY, "/api/v1/users/ready"), timeout=10).status_code == 200)
+    environment.configure()
+    environment.up()
+    assert started(environment) == before
+
+
 def test_one_changed_setting_changes_just_that(environment: Environment) -> None:
     before = started(environment)
     environment.configure(services={"redis": {"memory": 160}})

@@ -176,6 +176,20 @@ def test_files_live_in_a_volume_readable_by_their_owner_alone(image: str) -> Non
             leftover.remove(force=True)
 
 
+def test_a_live_file_has_a_digest_of_its_own() -> None:
+    from files import Files
+
+    def digests(**files: str) -> list[object]:
+        planned = Files().planned(properties(files=files, live=["users"]))
+        return [planned[key].value for key in ("digest", "revision")]
+
+    first, users, conf = digests(users="1", conf="1"), digests(users="2", conf="1"), digests(users="1", conf="2")
+    assert first[0] == users[0] and first[1] != users[1]
+    assert first[0] != conf[0] and first[1] == conf[1]
+    assert digests(users=UNKNOWN, conf="1") == [first[0], UNKNOWN]
+    assert Files().planned(properties(files=UNKNOWN))["digest"].value == UNKNOWN
+
+
 def test_the_digest_changes_with_a_name_and_with_a_content() -> None:
     from files import digest
 
