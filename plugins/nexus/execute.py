@@ -6,12 +6,15 @@ import socket
 import struct
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from typing import TYPE_CHECKING, ClassVar
 
+from engine import connect
 from kind import Field, Kind, Properties, between, plain
 from pulumi.provider.experimental.property_value import PropertyValue
 
 if TYPE_CHECKING:
+    from docker import DockerClient
     from docker.models.containers import Container
 
 #: The first attempts come fast, as most servers answer within a second; later ones spare the machine.
@@ -54,28 +57,33 @@ def execute(name: str, command: list[str], stdin: str, timeout: float) -> None:
 
     Raises ``NotReadyError``. The input is never part of a message: it may hold secrets.
     """
-    import docker  # noqa: PLC0415  a preview never needs the client
+    with connect(timeout + 5) as client:
+        last = repeat(client, name, command, stdin, timeout)
+        if last is not None:
+            raise NotReadyError(describe(client.containers.get(name), command, last, timeout, secret=stdin))
+
+
+def repeat(client: DockerClient, name: str, command: list[str], stdin: str, timeout: float) -> str | None:
+    """None once the command has succeeded; else, when its time is up, what it said last."""
     from docker.errors import APIError, NotFound  # noqa: PLC0415
 
-    client = docker.from_env(timeout=int(timeout) + 5)
     deadline, pause = time.monotonic() + timeout, FIRST_PAUSE
     last = "the command was never started"
     while time.monotonic() < deadline:
         try:
             container = client.containers.get(name)
             if container.attrs.get("RestartCount", 0) >= HOPELESS_RESTARTS:
-                break
+                return last
             code, last = attempt(container, command, stdin)
         except NotFound as error:
             raise NotReadyError(f"container {name} does not exist") from error
         except APIError as error:  # restarting, paused or not yet running: the next attempt may find it up
             code, last = 1, error.explanation or str(error)
         if code == 0:
-            return
+            return None
         time.sleep(pause)
         pause = min(pause * 1.3, LAST_PAUSE)
-    container = client.containers.get(name)
-    raise NotReadyError(describe(container, command, last, timeout, secret=stdin))
+    return last
 
 
 def attempt(container: Container, command: list[str], stdin: str) -> tuple[int, str]:
@@ -86,11 +94,10 @@ def attempt(container: Container, command: list[str], stdin: str) -> tuple[int, 
     api = container.client.api  # type: ignore[union-attr]
     exec_id = api.exec_create(container.id, command, stdin=True)["Id"]
     wrapped = api.exec_start(exec_id, socket=True)
-    raw: socket.socket = getattr(wrapped, "_sock", wrapped)
-    raw.sendall(stdin.encode())
-    raw.shutdown(socket.SHUT_WR)
-    output = read_frames(raw)
-    wrapped.close()
+    with closing(wrapped), closing(getattr(wrapped, "_sock", wrapped)) as raw:
+        raw.sendall(stdin.encode())
+        raw.shutdown(socket.SHUT_WR)
+        output = read_frames(raw)
     return api.exec_inspect(exec_id)["ExitCode"], output
 
 

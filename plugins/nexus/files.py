@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, ClassVar
 
+from engine import connect
 from kind import Field, Kind, Properties, known, plain
 from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.runtime.rpc import UNKNOWN
@@ -40,13 +41,11 @@ class Files(Kind):
 
     def create(self, inputs: Properties) -> Mapping[str, PropertyValue]:
         """Make the volume, unless it is there already, and fill it."""
-        import docker  # noqa: PLC0415  a preview never needs the client
-
-        client = docker.from_env()
         wanted = {name: plain(value) for name, value in inputs.items()}
-        filled = {**wanted["labels"], FILLED: secrets.token_hex(8)}
-        volume = client.volumes.create(wanted["volume"], labels=filled)  # one that is there already keeps its labels
-        fill(client, wanted)
+        labels = {**wanted["labels"], FILLED: secrets.token_hex(8)}
+        with connect() as client:
+            volume = client.volumes.create(wanted["volume"], labels=labels)  # one that is there keeps its labels
+            fill(client, wanted)
         return {**self.planned(inputs), "filled": PropertyValue(mark(volume))}
 
     def planned(self, inputs: Properties) -> Mapping[str, PropertyValue]:
@@ -62,14 +61,18 @@ class Files(Kind):
 
     def exists(self, state: Properties) -> bool:
         """Whether the volume is the one that was filled, and not an empty one made later under its name."""
-        volume = find(str(plain(state["volume"])))
-        return volume is not None and mark(volume) == plain(state["filled"])
+        from docker.errors import NotFound  # noqa: PLC0415
+
+        with connect() as client, suppress(NotFound):
+            return mark(client.volumes.get(str(plain(state["volume"])))) == plain(state["filled"])
+        return False
 
     def delete(self, state: Properties) -> None:
         """Remove the volume."""
-        volume = find(str(plain(state["volume"])))
-        if volume is not None:
-            volume.remove()
+        from docker.errors import NotFound  # noqa: PLC0415
+
+        with connect() as client, suppress(NotFound):
+            client.volumes.get(str(plain(state["volume"]))).remove()
 
 
 def fill(client: Any, wanted: Mapping[str, Any]) -> None:
@@ -96,17 +99,6 @@ def fill(client: Any, wanted: Mapping[str, Any]) -> None:
 def mark(volume: Any) -> str:
     """What tells this volume from another of the same name."""
     return ((volume.attrs or {}).get("Labels") or {}).get(FILLED, "")
-
-
-def find(name: str) -> Any:
-    """The volume of that name, or None."""
-    import docker  # noqa: PLC0415
-    from docker.errors import NotFound  # noqa: PLC0415
-
-    try:
-        return docker.from_env().volumes.get(name)
-    except NotFound:
-        return None
 
 
 def digest(files: dict[str, str]) -> str:

@@ -22,6 +22,7 @@ def made(stack: str, offset: int, home: Path) -> Iterator[Environment]:
         yield environment
     finally:
         environment.remove()
+        environment.engine.close()
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ class Environment:
     stack: str
     offset: int
     home: Path
+    engine: docker.DockerClient = field(default_factory=docker.from_env)
 
     @property
     def settings_file(self) -> Path:
@@ -86,14 +87,14 @@ class Environment:
         return httpx.get(self.url(GATEWAY, "/api/v1/ready"), timeout=10)
 
     def container(self, service: str) -> Container:
-        return docker.from_env().containers.get(f"nexus-{self.stack}-{service}")
+        return self.engine.containers.get(f"nexus-{self.stack}-{service}")
 
     def containers(self) -> list[Container]:
-        return docker.from_env().containers.list(all=True, filters={"label": f"nexus.stack={self.stack}"})
+        return self.engine.containers.list(all=True, filters={"label": f"nexus.stack={self.stack}"})
 
     def leftovers(self) -> list[str]:
         """Every engine object that carries the stack's label or name."""
-        client = docker.from_env()
+        client = self.engine
         label = {"label": f"nexus.stack={self.stack}"}
         found = [f"container {c.name}" for c in client.containers.list(all=True, filters=label)]
         found += [f"volume {v.name}" for v in client.volumes.list(filters=label)]
@@ -105,7 +106,7 @@ class Environment:
     def remove(self) -> None:
         """Take everything away, whatever state a failed test left it in."""
         self.nexus("down", "--yes")
-        client = docker.from_env()
+        client = self.engine
         for container in self.containers():
             container.remove(force=True, v=True)
         for collection in (client.volumes, client.networks):

@@ -110,11 +110,16 @@ def image() -> str:
     return images.reference("base", "local")
 
 
+@pytest.fixture(scope="module")
+def client() -> Iterator[docker.DockerClient]:
+    made = docker.from_env()
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def container(image: str) -> Iterator[Container]:
-    made = docker.from_env().containers.run(
-        image, ["sleep", "600"], name=f"xnexus-{uuid.uuid4().hex[:8]}", detach=True, init=True
-    )
+def container(client: docker.DockerClient, image: str) -> Iterator[Container]:
+    made = client.containers.run(image, ["sleep", "600"], name=f"xnexus-{uuid.uuid4().hex[:8]}", detach=True, init=True)
     yield made
     made.remove(force=True)
 
@@ -145,10 +150,10 @@ def test_a_container_that_is_not_there_is_said_at_once() -> None:
         execute("xnexus-none", ["true"], "", 30)
 
 
-def test_files_live_in_a_volume_readable_by_their_owner_alone(image: str) -> None:
+def test_files_live_in_a_volume_readable_by_their_owner_alone(client: docker.DockerClient, image: str) -> None:
     from files import Files
 
-    client, kind, name = docker.from_env(), Files(), f"xnexus-{uuid.uuid4().hex[:8]}"
+    kind, name = Files(), f"xnexus-{uuid.uuid4().hex[:8]}"
     inputs = properties(volume=name, labels={"a": "b"}, image=image, owner="999:998", files={"x": "one", "y": "two"})
     client.containers.create(image, name=f"{name}-filler")  # left by a killed run
     try:
