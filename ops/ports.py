@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from components._labels import STACK
 from ops.errors import BAD_INPUT, Failure
@@ -70,15 +71,28 @@ def holder(port: int) -> str:
     return "a process of another user (`ss -ltnp` as root names it)"
 
 
-def published(client: DockerClient) -> dict[int, tuple[str, str]]:
-    """Host ports of running containers: port to (container's name, stack or empty)."""
+def published(client: DockerClient, stack: str) -> dict[int, tuple[str, str]]:
+    """Host ports of running containers, and of the stack's that are being started: port to (name, stack or empty)."""
     found = {}
-    for item in client.api.containers():
-        for mapping in item.get("Ports") or []:
-            if mapping.get("PublicPort"):
-                stack = (item.get("Labels") or {}).get(STACK, "")
-                found[mapping["PublicPort"]] = (item["Names"][0].lstrip("/"), stack)
+    for item in client.api.containers(all=True):
+        owner = (item["Names"][0].lstrip("/"), (item.get("Labels") or {}).get(STACK, ""))
+        starting = item["State"] == "created" and owner[1] == stack
+        found |= dict.fromkeys(_starting(client, item) if starting else _running(item), owner)
     return found
+
+
+def _running(item: Mapping[str, Any]) -> list[int]:
+    return [mapping["PublicPort"] for mapping in item.get("Ports") or [] if mapping.get("PublicPort")]
+
+
+def _starting(client: DockerClient, item: Mapping[str, Any]) -> list[int]:
+    """The engine holds the ports before it lists them; a killed run may have left a container at that moment."""
+    from docker.errors import NotFound
+
+    with suppress(NotFound):
+        bindings = client.api.inspect_container(item["Id"])["HostConfig"].get("PortBindings") or {}
+        return [int(one["HostPort"]) for outer in bindings.values() for one in outer or [] if one.get("HostPort")]
+    return []
 
 
 def conflicts(inputs: Inputs, containers: Mapping[int, tuple[str, str]]) -> list[tuple[Wanted, str]]:

@@ -115,7 +115,7 @@ def free_ports(inputs: Inputs | None) -> Check:
         return Check("ports", WARNING, "not checked: the stack's settings cannot be read", rule)
     try:
         with objects.connect() as client:
-            containers = ports.published(client)
+            containers = ports.published(client, inputs.stack)
     except Failure:
         containers = {}
     found = ports.conflicts(inputs, containers)
@@ -180,7 +180,7 @@ def require_ports(inputs: Inputs) -> None:
     """Stop when a port is held by somebody else. Without an engine no container of ours can be the holder."""
     try:
         with objects.connect() as client:
-            containers = ports.published(client)
+            containers = ports.published(client, inputs.stack)
     except Failure:
         containers = {}
     found = ports.conflicts(inputs, containers)
