@@ -1,8 +1,8 @@
 """The build host's own Debian mirror, lent to image builds.
 
-A build asks for Debian's public addresses through a proxy on 127.0.0.1 that lives as long as the build. It fetches
-each file with the host's apt (its sources, proxy, credentials and certificates), so none of these is copied into an
-image, a layer or a build log. What is fetched stays trustworthy: apt and debootstrap check Debian's signatures.
+A build asks for a reserved address through a proxy on 127.0.0.1 that lives as long as the build. It fetches each file
+with the host's apt (its sources, proxy, credentials and certificates), so none of these is copied into an image, a
+layer or a build log. What is fetched stays trustworthy: apt and debootstrap check Debian's signatures.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from types import SimpleNamespace
 from ops.errors import MACHINE, Failure
 
 Report = Callable[[str], None]
-#: Where Debian is published; what recipes name, whatever mirror the host uses.
+#: What recipes name, whatever mirror the host uses: a reserved name (RFC 2606), answered by the relay alone.
 MIRROR = "http://debian.invalid/debian"
 RELEASE = "bookworm"
 _HELPER = Path("/usr/lib/apt/apt-helper")
@@ -55,8 +55,8 @@ def apt_options() -> str:
 
 
 def mirrors() -> dict[str, str]:
-    """Public address -> the host's mirror of it, from the host's own sources; public ones where it has none."""
-    found = {f"{MIRROR}-security/": f"{MIRROR}-security/", f"{MIRROR}/": f"{MIRROR}/"}
+    """Reserved address -> the host's mirror of it, from the host's own sources. Raises Failure where it has none."""
+    found: dict[str, str] = {}
     lines = _output(["apt-get", "indextargets", "--format", "$(RELEASE) $(REPO_URI)", "Created-By: Packages"])
     for line in lines.splitlines():
         release, _, address = line.partition(" ")
@@ -64,12 +64,19 @@ def mirrors() -> dict[str, str]:
             found[f"{MIRROR}/"] = address
         elif release == f"{RELEASE}-security":
             found[f"{MIRROR}-security/"] = address
+    if f"{MIRROR}/" not in found:
+        raise Failure(
+            f"this machine's apt has no source for Debian {RELEASE}",
+            "the base image is made from the packages of the machine's own mirror",
+            f"add Debian {RELEASE} to /etc/apt/sources.list and run `apt-get update`, or use --source upstream",
+            MACHINE,
+        )
     return found
 
 
 @contextmanager
 def relay() -> Iterator[str]:
-    """A proxy on 127.0.0.1 that answers Debian's public addresses from the host's mirror; yields its address."""
+    """A proxy on 127.0.0.1 that answers the reserved addresses from the host's mirror; yields its address."""
     table = mirrors()
     with tempfile.TemporaryDirectory(prefix="nexus-relay-") as scratch:
         handler = type("Relay", (_Relay,), {"settings": SimpleNamespace(table=table, scratch=Path(scratch))})

@@ -139,9 +139,11 @@ def test_the_mirror_is_the_hosts_own(monkeypatch):
     }
 
 
-def test_a_host_without_debian_sources_uses_the_public_ones(monkeypatch):
+def test_a_host_without_debian_sources_is_told_what_to_do(monkeypatch):
     monkeypatch.setattr(debian, "_output", lambda command: "")
-    assert set(debian.mirrors()) == set(debian.mirrors().values())
+    with pytest.raises(Failure, match="no source for Debian bookworm") as failure:
+        debian.mirrors()
+    assert "sources.list" in failure.value.remedy
     assert debian.apt_options() == ""
 
 

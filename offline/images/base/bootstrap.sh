@@ -25,6 +25,7 @@ CFG
 debootstrap --variant=minbase --include=ca-certificates "$@" bookworm "$root" "$mirror"
 
 cat > "$root/etc/apt/sources.list" <<SRC
+# A name that only a build of this project answers; to install packages elsewhere, put a Debian mirror here.
 deb $mirror bookworm main
 deb $mirror bookworm-updates main
 deb $mirror-security bookworm-security main
