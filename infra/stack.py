@@ -52,14 +52,11 @@ class Platform:
 
     def image_spec(self, name: str) -> ImageSpec:
         """What an image is in this run: pulled or built, an original or a stand-in."""
-        known = images.load().get(name)
-        if known is None:
+        if name not in images.load():
             return ImageSpec(reference=name)
         source = self.settings.source
-        return ImageSpec(
-            reference=images.reference(name, source, self.settings.registry),
-            stand_in=known.stand_in and source == "local",
-        )
+        reference = images.reference(name, source, self.settings.registry)
+        return ImageSpec(reference=reference, stand_in=images.is_stand_in(name, source))
 
     def port(self, service: Service, container: str, role: str = "main") -> Port:
         """A host port of a service, leading to the port of that name in the contract of its kind."""

@@ -36,11 +36,12 @@ def build(names: list[str], source: str | None, registry: str) -> int:
         )
     decision = sources.decide(source)
     with Board() as board:
-        engine.ensure(board.stage("docker engine").report)
+        machine = board.stage("docker engine")
+        engine.ensure(machine.report)
+        machine.done("ready")
         stage = board.stage("images")
         images.build(names, decision.source, stage.report, registry)
-        for each in board.stages:
-            each.done("ready")
+        stage.done("ready")
     return 0
 
 
