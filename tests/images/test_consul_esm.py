@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from infra import images
+from tests.ports import free_port
 
 pytestmark = pytest.mark.engine
 
@@ -47,17 +48,6 @@ def consul(engine: Any, image: Any) -> Iterator[SimpleNamespace]:
         yield SimpleNamespace(client=client, monitor=monitor, server=server)
     for container in (monitor, server):
         container.remove(force=True, v=True)
-
-
-def free_port() -> int:
-    import random
-    import socket
-
-    while True:
-        port = random.randint(20000, 32000)
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)):
-                return port
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import tempfile
 import time
@@ -15,24 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.ports import free_port
+
 STARTS_WITHIN = 30.0  # seconds
-
-
-def free_port() -> int:
-    """A free port of 127.0.0.1 below the range the system hands out itself."""
-    for port in range(21000, 32000):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            if port not in _given:
-                _given.add(port)
-                return port
-    raise RuntimeError("no free port")
-
-
-_given: set[int] = set()
 
 
 @dataclass(frozen=True)

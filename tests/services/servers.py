@@ -17,6 +17,8 @@ from typing import Any
 import asyncpg
 import httpx
 
+from tests.ports import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
 POSTGRES_BIN = Path("/usr/lib/postgresql/15/bin")
 PACKAGES = {"postgresql-15": POSTGRES_BIN / "postgres", "redis-server": Path("/usr/bin/redis-server")}
@@ -40,23 +42,6 @@ def install_missing() -> None:
     finally:
         if ours:
             policy.unlink()
-
-
-def free_port() -> int:
-    """Find a port nobody listens on, in the range the tests use."""
-    for port in range(21000 + os.getpid() % 5000, 39000):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        if port not in _given:
-            _given.add(port)
-            return port
-    raise RuntimeError("no free port")
-
-
-_given: set[int] = set()
 
 
 def eventually(check: Callable[[], Any], seconds: float, what: str) -> Any:

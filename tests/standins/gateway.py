@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
-import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -14,15 +12,7 @@ from typing import Any
 
 import httpx
 
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody uses now."""
-    for _ in range(200):
-        port = random.randint(20000, 39999)
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
-                return port
-    raise RuntimeError("no free port")
+from tests.ports import free_port
 
 
 def eventually(ask: Callable[[], Any], within: float = 5.0) -> Any:
