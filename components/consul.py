@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from components._contract import Contract
 from components._limits import minimum_memory
-from components.workload import Engine, Port, Running, WorkloadArgs, WorkloadSpec
+from components.workload import Port, Running, ServerArgs, WorkloadArgs, WorkloadSpec, reachable
 
 MONITOR_MEMORY_MIB = 48
 #: The default of 5 is for small machines and makes the first election take 7 s; 1 is advised for production
@@ -32,13 +32,10 @@ class ConsulSpec(BaseModel):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConsulArgs:
+class ConsulArgs(ServerArgs):
     """What Consul and its monitor are made from."""
 
-    image: pulumi.Input[str]
     monitor_image: pulumi.Input[str]
-    network: pulumi.Input[str]
-    engine: Engine
 
 
 class Consul(pulumi.ComponentResource):
@@ -60,11 +57,6 @@ class Consul(pulumi.ComponentResource):
             f"{name}-esm", monitor(spec), WorkloadArgs(image=args.monitor_image, network=args.network), child
         )
         self.register_outputs({"address": self.address})
-
-
-def reachable(bind: str) -> str:
-    """The address at which a port bound to ``bind`` is reached from the host itself."""
-    return "127.0.0.1" if bind in ("0.0.0.0", "::") else bind  # noqa: S104
 
 
 def workload(spec: ConsulSpec) -> WorkloadSpec:

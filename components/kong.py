@@ -10,8 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from components._connections import PostgresConnection
 from components._contract import Contract
 from components._limits import minimum_memory
-from components.consul import reachable
-from components.workload import Engine, Port, Running, WorkloadArgs, WorkloadSpec
+from components.workload import Port, Running, ServerArgs, WorkloadArgs, WorkloadSpec, reachable
 
 PASSWORD_FILE = "postgres-password"  # noqa: S105  the file's name
 #: The schema is made and upgraded before each start. It retries because PostgreSQL may still be starting, at first
@@ -38,12 +37,9 @@ class KongSpec(BaseModel):
 
 
 @dataclass(frozen=True, kw_only=True)
-class KongArgs:
+class KongArgs(ServerArgs):
     """What Kong is made from."""
 
-    image: pulumi.Input[str]
-    network: pulumi.Input[str]
-    engine: Engine
     database: PostgresConnection
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import pulumi
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,7 +11,7 @@ from components._connections import PostgresConnection
 from components._contract import Contract
 from components._limits import minimum_memory
 from components._resources import GeneratedSecret, passwords
-from components.workload import Engine, Port, Running, WorkloadArgs, WorkloadSpec
+from components.workload import Port, Running, ServerArgs, WorkloadArgs, WorkloadSpec
 
 PASSWORD_FILE = "password"  # noqa: S105  the file's name, as the contract has it
 #: A quarter of the memory for shared buffers, three quarters assumed cached (postgresql.org, Resource Consumption).
@@ -53,15 +52,6 @@ class PostgresSpec(BaseModel):
     databases: tuple[Database, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class PostgresArgs:
-    """What PostgreSQL is made from."""
-
-    image: pulumi.Input[str]
-    network: pulumi.Input[str]
-    engine: Engine
-
-
 class Postgres(pulumi.ComponentResource):
     """The server. ``connections`` has one per database name; ``running.ready`` opens when all of them exist."""
 
@@ -69,7 +59,7 @@ class Postgres(pulumi.ComponentResource):
     running: Running
 
     def __init__(
-        self, name: str, spec: PostgresSpec, args: PostgresArgs, opts: pulumi.ResourceOptions | None = None
+        self, name: str, spec: PostgresSpec, args: ServerArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("nexus:index:Postgres", name, None, opts)
         port = spec.contract.ports["sql"]

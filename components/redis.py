@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 import pulumi
@@ -14,7 +13,7 @@ from components._connections import RedisConnection
 from components._contract import Contract
 from components._limits import minimum_memory
 from components._resources import GeneratedSecret, passwords
-from components.workload import Engine, Port, Running, WorkloadArgs, WorkloadSpec
+from components.workload import Port, Running, ServerArgs, WorkloadArgs, WorkloadSpec
 
 #: The user `health` may only PING and have the users' file read again, so neither needs a secret.
 ASK = "redis-cli --no-auth-warning --user health --pass none"
@@ -42,22 +41,15 @@ class RedisSpec(BaseModel):
     eviction: Literal["noeviction", "allkeys-lru", "volatile-lru", "volatile-ttl"] = "volatile-lru"
 
 
-@dataclass(frozen=True, kw_only=True)
-class RedisArgs:
-    """What Redis is made from."""
-
-    image: pulumi.Input[str]
-    network: pulumi.Input[str]
-    engine: Engine
-
-
 class Redis(pulumi.ComponentResource):
     """The server. ``connections`` has one per user."""
 
     connections: dict[str, RedisConnection]
     running: Running
 
-    def __init__(self, name: str, spec: RedisSpec, args: RedisArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, spec: RedisSpec, args: ServerArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("nexus:index:Redis", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         secrets = {user: GeneratedSecret(f"{name}-{user}-password", opts=child) for user in spec.users}

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from components._connections import Endpoint, PostgresConnection, RedisConnection
 from components._contract import Contract
 from components._limits import minimum_memory
-from components.workload import Engine, Port, Running, WorkloadArgs, WorkloadSpec
+from components.workload import Port, Running, ServerArgs, WorkloadArgs, WorkloadSpec
 
 POSTGRES_PASSWORD, REDIS_PASSWORD = "postgres-password", "redis-password"
 
@@ -35,12 +35,9 @@ class ServiceSpec(BaseModel):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServiceArgs:
+class ServiceArgs(ServerArgs):
     """What a service is made from. A connection that is None is one it does not need."""
 
-    image: pulumi.Input[str]
-    network: pulumi.Input[str]
-    engine: Engine
     postgres: PostgresConnection | None = None
     redis: RedisConnection | None = None
 

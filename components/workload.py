@@ -36,6 +36,11 @@ class Port(BaseModel):
     bind: str = "127.0.0.1"
 
 
+def reachable(bind: str) -> str:
+    """The address at which a port bound to ``bind`` is reached from the host itself."""
+    return "127.0.0.1" if bind in ("0.0.0.0", "::") else bind  # noqa: S104
+
+
 class WorkloadSpec(BaseModel):
     """What to run; known at plan time, so that a wrong one is refused before any resource exists."""
 
@@ -86,6 +91,15 @@ class Engine(Protocol):
     def run(self, name: str, spec: WorkloadSpec, args: WorkloadArgs, opts: pulumi.ResourceOptions) -> Running:
         """Start ``spec`` under the resource names ``{name}-...``; the result's ``ready`` waits until it answers."""
         ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerArgs:
+    """What every server component is made from: its image, its network, and what runs it."""
+
+    image: pulumi.Input[str]
+    network: pulumi.Input[str]
+    engine: Engine
 
 
 class ContainerEngine:

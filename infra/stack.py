@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import pulumi
 import pulumi_consul
@@ -16,11 +17,11 @@ from components.consul import Consul, ConsulArgs, ConsulSpec
 from components.image import Image, ImageSpec
 from components.kong import Kong, KongArgs, KongSpec
 from components.network import Network
-from components.postgres import Database, Postgres, PostgresArgs, PostgresSpec
+from components.postgres import Database, Postgres, PostgresSpec
 from components.publication import Publication, PublicationSpec, Route
-from components.redis import Redis, RedisArgs, RedisSpec
+from components.redis import Redis, RedisSpec
 from components.registration import Registration, RegistrationSpec
-from components.workload import ContainerEngine, Engine, Port
+from components.workload import ContainerEngine, Engine, Port, ServerArgs
 from infra import catalog, images, settings
 from infra.catalog import Catalog, Service
 from infra.errors import ConfigError
@@ -57,6 +58,10 @@ class Platform:
         source = self.settings.source
         reference = images.reference(name, source, self.settings.registry)
         return ImageSpec(reference=reference, stand_in=images.is_stand_in(name, source))
+
+    def runtime(self, service: Service) -> dict[str, Any]:
+        """What every server component is made from (``ServerArgs``)."""
+        return {"image": self.image(service.image).id, "network": self.network.id, "engine": self.engine}
 
     def port(self, service: Service, container: str, role: str = "main") -> Port:
         """A host port of a service, leading to the port of that name in the contract of its kind."""
@@ -99,8 +104,7 @@ def postgres(platform: Platform, entry: Service) -> Postgres:
         port=platform.port(entry, "sql"),
         databases=databases,
     )
-    args = PostgresArgs(image=platform.image(entry.image).id, network=platform.network.id, engine=platform.engine)
-    return Postgres(entry.name, spec, args)
+    return Postgres(entry.name, spec, ServerArgs(**platform.runtime(entry)))
 
 
 def redis(platform: Platform, entry: Service) -> Redis:
@@ -113,8 +117,7 @@ def redis(platform: Platform, entry: Service) -> Redis:
         port=platform.port(entry, "redis"),
         users=tuple(service.name for service in platform.needing(entry.name)),
     )
-    args = RedisArgs(image=platform.image(entry.image).id, network=platform.network.id, engine=platform.engine)
-    return Redis(entry.name, spec, args)
+    return Redis(entry.name, spec, ServerArgs(**platform.runtime(entry)))
 
 
 def consul(platform: Platform, entry: Service) -> Consul:
@@ -128,12 +131,7 @@ def consul(platform: Platform, entry: Service) -> Consul:
         monitor=images.contract(MONITOR_IMAGE),
         monitor_stand_in=platform.image_spec(MONITOR_IMAGE).stand_in,
     )
-    args = ConsulArgs(
-        image=platform.image(entry.image).id,
-        monitor_image=platform.image(MONITOR_IMAGE).id,
-        network=platform.network.id,
-        engine=platform.engine,
-    )
+    args = ConsulArgs(**platform.runtime(entry), monitor_image=platform.image(MONITOR_IMAGE).id)
     return Consul(entry.name, spec, args)
 
 
@@ -152,9 +150,7 @@ def kong(platform: Platform, entry: Service) -> Kong:
     store = platform.made["postgres"]
     assert isinstance(store, Postgres)
     args = KongArgs(
-        image=platform.image(entry.image).id,
-        network=platform.network.id,
-        engine=platform.engine,
+        **platform.runtime(entry),
         database=store.connections[database(entry)],
     )
     return Kong(entry.name, spec, args)
@@ -174,9 +170,7 @@ def service(platform: Platform, entry: Service) -> services.Service:
         ready_path=entry.health.ready_path,
     )
     args = services.ServiceArgs(
-        image=platform.image(entry.image).id,
-        network=platform.network.id,
-        engine=platform.engine,
+        **platform.runtime(entry),
         postgres=store.connections[database(entry)] if isinstance(store, Postgres) else None,
         redis=cache.connections[entry.name] if isinstance(cache, Redis) else None,
     )

@@ -11,7 +11,7 @@ from components import redis
 from components._health import duration
 from components._labels import labels
 from components._naming import network, physical
-from components.consul import reachable
+from components.workload import reachable
 
 UNITS = {"h": 3600, "m": 60, "s": 1}
 
