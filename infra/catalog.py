@@ -66,6 +66,11 @@ class Service(Entry):
     enabled: bool = Field(default=False, description="Run it.")
 
     @property
+    def store(self) -> str:
+        """Its database in PostgreSQL, which is its owner's name too."""
+        return self.database or self.name.replace("-", "_")
+
+    @property
     def ports(self) -> dict[str, int]:
         """All host ports by role; the main one is `main`."""
         return {"main": self.port, **self.extra_ports}

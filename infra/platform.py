@@ -1,0 +1,84 @@
+"""One environment while it is being declared: what later parts need of earlier ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, TypeVar
+
+import pulumi
+
+from components.consul import Consul
+from components.image import Image, ImageSpec
+from components.kong import Kong
+from components.network import Network
+from components.workload import ContainerEngine, Engine, Port
+from infra import images
+from infra.catalog import Catalog, Service
+from infra.settings import Settings
+
+Made = TypeVar("Made", bound=pulumi.ComponentResource)
+
+
+@dataclass
+class Platform:
+    """The stack, what it is declared from, and the components made so far by the names of their entries."""
+
+    stack: str
+    settings: Settings
+    catalog: Catalog
+    engine: Engine = field(default_factory=ContainerEngine)
+    made: dict[str, pulumi.ComponentResource] = field(default_factory=dict)
+    _images: dict[str, Image] = field(default_factory=dict)
+
+    @cached_property
+    def network(self) -> Network:
+        """The stack's network."""
+        return Network("network", self.stack)
+
+    def image(self, name: str) -> Image:
+        """An image by its name in images.yaml or by reference, declared once."""
+        if name not in self._images:
+            self._images[name] = Image(name.replace("/", "-"), self.image_spec(name))
+        return self._images[name]
+
+    def image_spec(self, name: str) -> ImageSpec:
+        """What an image is in this run: pulled or built, an original or a stand-in."""
+        if name not in images.load():
+            return ImageSpec(reference=name)
+        source = self.settings.source
+        reference = images.reference(name, source, self.settings.registry)
+        return ImageSpec(reference=reference, stand_in=images.is_stand_in(name, source))
+
+    def runtime(self, image: str) -> dict[str, Any]:
+        """What every server component is made from (``ServerArgs``)."""
+        return {"image": self.image(image).id, "network": self.network.id, "engine": self.engine}
+
+    def port(self, service: Service, container: str, role: str = "main") -> Port:
+        """A host port of a service, leading to the port of that name in the contract of its kind."""
+        bind = self.settings.bind if role.startswith("proxy") else self.settings.admin_bind
+        return Port(container=images.contract(service.kind).ports[container], host=service.ports[role], bind=str(bind))
+
+    def find(self, name: str, kind: type[Made]) -> Made:
+        """A component made before; which there are is checked by the catalogue, so a wrong one is a mistake here."""
+        component = self.made[name]
+        assert isinstance(component, kind), f"{name} is a {type(component).__name__}"
+        return component
+
+    def needing(self, name: str) -> list[Service]:
+        """The enabled services that need ``name``."""
+        return [service for service in self.catalog.enabled if name in service.needs]
+
+    @cached_property
+    def consul_provider(self) -> pulumi.ProviderResource:
+        """What is registered in Consul is registered once Consul answers."""
+        import pulumi_consul  # noqa: PLC0415  a provider's SDK takes a third of a second: only where it is used
+
+        return pulumi_consul.Provider("consul", address=self.find("consul", Consul).address)
+
+    @cached_property
+    def kong_provider(self) -> pulumi.ProviderResource:
+        """What is configured in Kong is configured once Kong answers."""
+        import pulumi_kong  # noqa: PLC0415
+
+        return pulumi_kong.Provider("kong", kong_admin_uri=self.find("kong", Kong).admin_url)

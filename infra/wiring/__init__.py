@@ -1,0 +1,20 @@
+"""How each kind of the catalogue is wired: one function a kind, from the platform so far and an entry to a component."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pulumi
+
+from infra.catalog import Service
+from infra.platform import Platform
+from infra.wiring import application, data, discovery, gateway
+
+#: What builds each kind, in the order of declaration: servers first, then what is registered with them.
+BUILDERS: Mapping[str, Callable[[Platform, Service], pulumi.ComponentResource]] = {
+    "postgres": data.postgres,
+    "redis": data.redis,
+    "consul": discovery.consul,
+    "kong": gateway.kong,
+    "service": application.service,
+}
