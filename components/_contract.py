@@ -25,6 +25,7 @@ class Contract(BaseModel):
     secrets: str = "/run/secrets"
     ports: Mapping[str, int] = {}
     tmpfs: Mapping[str, str] = {}
+    pids: int = Field(default=256, ge=8, le=32768)
     stop_signal: str = "SIGTERM"
     health: tuple[str, ...]
 

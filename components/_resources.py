@@ -80,6 +80,7 @@ class Exec(pulumi.CustomResource):
         stdin: pulumi.Input[str] | None = None,
         triggers: Mapping[str, pulumi.Input[str]] | None = None,
         timeout: int = 120,
+        pids: int | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         props = {
@@ -89,6 +90,7 @@ class Exec(pulumi.CustomResource):
             "stdin": stdin,
             "triggers": triggers,
             "timeout": timeout,
+            "pids": pids,
         }
         super().__init__("nexus:index:Exec", name, props, opts)
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import pulumi
 import pulumi_docker as docker
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from components._contract import Contract
 from components._health import HealthCheck, duration
@@ -55,10 +55,18 @@ class WorkloadSpec(BaseModel):
     env: Mapping[str, str] = Field(default_factory=dict, description="never a secret: anyone may read it by inspect")
     ports: tuple[Port, ...] = ()
     memory_mib: int = Field(gt=0)
+    cpus: float = Field(default=0, ge=0, le=64, description="of the host's CPUs at most; 0 sets no limit")
+    replicas: int = Field(default=1, ge=1, le=20)
     health: tuple[str, ...] = Field(default=(), description="the contract's own command by default")
     ready: tuple[str, ...] = Field(default=(), description="asked during `up`; the health check's command by default")
     live: tuple[str, ...] = Field(default=(), description="files that `ready` makes the server read again, running on")
     ready_timeout: int = Field(default=120, ge=1, le=3600)
+
+    @model_validator(mode="after")
+    def _stateful_ones_run_once(self) -> WorkloadSpec:
+        if self.replicas > 1 and self.contract.data:
+            raise ValueError(f"{self.name}: keeps data in a volume, which {self.replicas} replicas cannot share; set 1")
+        return self
 
     @property
     def check(self) -> HealthCheck:
@@ -78,9 +86,13 @@ class WorkloadArgs:
 
 @dataclass(frozen=True, kw_only=True)
 class Running:
-    """A started workload: its name on the network, the gate that opens when it answers, and its volume, if any."""
+    """A started workload: its names on the network, the gate that opens when all of it answers, its volume, if any.
+
+    ``host`` is where to send to when any instance will do; ``hosts`` names each instance that others can tell apart.
+    """
 
     host: str
+    hosts: tuple[str, ...]
     ready: Exec
     data: docker.Volume | None
 
@@ -102,63 +114,98 @@ class ServerArgs:
     engine: Engine
 
 
+def instance(name: str, number: int) -> str:
+    """The name of an instance: the first has the workload's own."""
+    return name if number == 1 else f"{name}-{number}"
+
+
+@dataclass(frozen=True)
+class _Mounted:
+    """What all containers of a workload share: labels, files and data."""
+
+    labels: Mapping[str, str]
+    files: Files | None
+    data: docker.Volume | None
+
+    @property
+    def container_labels(self) -> dict[str, pulumi.Input[str]]:
+        return {**self.labels, **({FILES_DIGEST: self.files.digest} if self.files else {})}
+
+    def volumes(self, contract: Contract) -> list[docker.ContainerVolumeArgs]:
+        mounts = [
+            *([(self.files.volume, contract.secrets, True)] if self.files else []),
+            *([(self.data.name, contract.data, False)] if self.data and contract.data else []),
+        ]
+        return [
+            docker.ContainerVolumeArgs(volume_name=volume, container_path=path, read_only=read_only)
+            for volume, path, read_only in mounts
+        ]
+
+
 class ContainerEngine:
-    """Each workload is a container of a Docker engine."""
+    """Each instance of a workload is a container of a Docker engine."""
 
     def run(self, name: str, spec: WorkloadSpec, args: WorkloadArgs, opts: pulumi.ResourceOptions) -> Running:
-        """See ``Engine.run``."""
-        contract = spec.contract
+        """See ``Engine.run``. Replicas are made, and replaced, one after the other: the others answer meanwhile."""
         own = labels(spec.stack, spec.name, kind=spec.kind, stand_in=spec.stand_in)
         files = self._files(name, spec, args, own, opts) if args.files else None
-        data = self._data(name, spec, own, opts) if contract.data else None
-        mounts = [
-            *([(files.volume, contract.secrets, True)] if files else []),
-            *([(data.name, contract.data, False)] if data and contract.data else []),
-        ]
-        container = docker.Container(
-            f"{name}-server",
-            name=physical(spec.stack, spec.name),
-            hostname=spec.name,
-            image=args.image,
-            command=list(spec.command) or None,
-            user=contract.user,
-            envs=[f"{key}={value}" for key, value in sorted({**contract.environment, **spec.env}.items())],
-            ports=[docker.ContainerPortArgs(internal=p.container, external=p.host, ip=p.bind) for p in spec.ports],
-            networks_advanced=[docker.ContainerNetworksAdvancedArgs(name=args.network, aliases=[spec.name])],
-            volumes=[
-                docker.ContainerVolumeArgs(volume_name=volume, container_path=path, read_only=read_only)
-                for volume, path, read_only in mounts
+        data = self._data(name, spec, own, opts) if spec.contract.data else None
+        mounted = _Mounted(own, files, data)
+        hosts = tuple(instance(spec.name, number) for number in range(1, spec.replicas + 1))
+        ready: Exec | None = None
+        for number, host in enumerate(hosts, 1):
+            before = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[ready] if ready else None))
+            resource = f"{instance(name, number)}-server"
+            container = docker.Container(resource, opts=before, **self._container(host, spec, args, mounted))
+            ready = Exec(
+                f"{instance(name, number)}-ready",
+                container=physical(spec.stack, host),
+                container_id=container.id,
+                command=spec.ready or spec.check.command,
+                stdin=args.ready_input,
+                triggers={"files": files.revision} if files and spec.live else None,
+                timeout=spec.ready_timeout,
+                pids=spec.contract.pids,
+                opts=opts,
+            )
+        assert ready is not None
+        return Running(host=spec.name, hosts=hosts, ready=ready, data=data)
+
+    @staticmethod
+    def _container(host: str, spec: WorkloadSpec, args: WorkloadArgs, mounted: _Mounted) -> dict[str, Any]:
+        contract = spec.contract
+        return {
+            "name": physical(spec.stack, host),
+            "hostname": host,
+            "image": args.image,
+            "command": list(spec.command) or None,
+            "user": contract.user,
+            "envs": [f"{key}={value}" for key, value in sorted({**contract.environment, **spec.env}.items())],
+            "ports": [
+                docker.ContainerPortArgs(internal=p.container, external=p.host, ip=p.bind)
+                for p in spec.ports
+                if host == spec.name  # a host port leads to one container: the first
             ],
-            healthcheck=_healthcheck(spec.check),
-            labels=[
-                docker.ContainerLabelArgs(label=label, value=value)
-                for label, value in {**own, **({FILES_DIGEST: files.digest} if files else {})}.items()
+            "networks_advanced": [docker.ContainerNetworksAdvancedArgs(name=args.network, aliases=[host])],
+            "volumes": mounted.volumes(contract),
+            "healthcheck": _healthcheck(spec.check),
+            "labels": [
+                docker.ContainerLabelArgs(label=label, value=value) for label, value in mounted.container_labels.items()
             ],
-            restart="unless-stopped",
-            memory=spec.memory_mib,
-            memory_swap=spec.memory_mib,  # unset, the engine reports twice the memory back and every preview differs
-            read_only=True,
-            tmpfs=dict(contract.tmpfs),
-            capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"]),
-            security_opts=["no-new-privileges"],
-            log_driver="json-file",
-            log_opts=LOG_OPTIONS,
-            destroy_grace_seconds=STOP_SECONDS,
-            must_run=True,
-            wait=False,  # the gate below asks sooner than the engine's first check comes
-            opts=opts,
-        )
-        ready = Exec(
-            f"{name}-ready",
-            container=physical(spec.stack, spec.name),
-            container_id=container.id,
-            command=spec.ready or spec.check.command,
-            stdin=args.ready_input,
-            triggers={"files": files.revision} if files and spec.live else None,
-            timeout=spec.ready_timeout,
-            opts=opts,
-        )
-        return Running(host=spec.name, ready=ready, data=data)
+            "restart": "unless-stopped",
+            "memory": spec.memory_mib,
+            "memory_swap": spec.memory_mib,  # unset, the engine reports twice the memory back and every preview differs
+            "cpus": f"{spec.cpus:g}" if spec.cpus else None,
+            "read_only": True,
+            "tmpfs": dict(contract.tmpfs),
+            "capabilities": docker.ContainerCapabilitiesArgs(drops=["ALL"]),
+            "security_opts": ["no-new-privileges"],
+            "log_driver": "json-file",
+            "log_opts": LOG_OPTIONS,
+            "destroy_grace_seconds": STOP_SECONDS,
+            "must_run": True,
+            "wait": False,  # the gate asks sooner than the engine's first check comes
+        }
 
     @staticmethod
     def _files(

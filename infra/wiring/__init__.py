@@ -1,4 +1,4 @@
-"""How each kind of the catalogue is wired: one function a kind, from the platform so far and an entry to a component."""
+"""How each kind of the catalogue is wired: a function a kind, from the platform so far and an entry to a component."""
 
 from __future__ import annotations
 

@@ -33,7 +33,8 @@ class Exec(Kind):
     """The readiness gate, and the way a server is told its databases and roles: what depends on its id runs after it.
 
     Inputs: ``container``, ``containerId`` (a new container is asked anew), ``command``, ``stdin``, ``timeout`` in
-    seconds, ``triggers`` (any change of them runs the command again).
+    seconds, ``triggers`` (any change of them runs the command again), ``pids`` (the container's processes and threads
+    at most: the Docker plugin has no field for it).
     """
 
     fields: ClassVar = {
@@ -43,13 +44,25 @@ class Exec(Kind):
         "stdin": Field(str),
         "triggers": Field(Mapping),
         "timeout": Field(float, default=120.0, check=between(1, 3600, "seconds")),
+        "pids": Field(float, check=between(8, 32768, "processes")),
     }
 
     def create(self, inputs: Properties) -> Mapping[str, PropertyValue]:
         """Run the command until it succeeds."""
         wanted = {name: plain(value) for name, value in inputs.items()}
+        if wanted.get("pids"):
+            bound(wanted["container"], int(wanted["pids"]))
         execute(wanted["container"], wanted["command"], wanted.get("stdin") or "", wanted["timeout"])
         return {}
+
+
+def bound(name: str, pids: int) -> None:
+    """Limit the processes and threads of container ``name``; it keeps the limit over restarts."""
+    with connect() as client:
+        api = client.api
+        answer = api.post(api._url("/containers/{0}/update", name), json={"PidsLimit": pids})
+        if not answer.ok:
+            raise NotReadyError(f"container {name} could not be limited to {pids} processes: {answer.text.strip()}")
 
 
 def execute(name: str, command: list[str], stdin: str, timeout: float) -> None:
