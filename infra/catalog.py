@@ -5,82 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import ValidationError
 
 from components._limits import minimum_memory
 from infra import images
+from infra.entry import Entry, Service
 from infra.errors import ConfigError, first_problem
 from infra.settings import Settings, file_of
 
 FILE = Path(__file__).parent / "services.yaml"
 FILE_NAME = "infra/services.yaml"
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
-Port = Annotated[int, Field(ge=1000, le=65535)]
-
-
-class Entry(BaseModel):
-    """Frozen, and refuses keys it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Route(Entry):
-    """A path of the gateway that leads to the service."""
-
-    path: str = Field(description="Path prefix with a leading slash; `/api/v1` matches `/api/v1/...` too.")
-    strip_path: bool = Field(default=True, description="Remove the prefix before the request is passed on.")
-
-
-class Health(Entry):
-    """The HTTP liveness check of a service of kind `service`."""
-
-    path: str = Field(default="/health", pattern="^/", description="Answers 200 while the process works.")
-    ready_path: str = Field(default="/ready", pattern="^/", description="Answers 200 once its dependencies answer.")
-    interval: int = Field(
-        default=10, ge=1, le=3600, description="Seconds between two checks by Consul and the gateway."
-    )
-    timeout: int = Field(default=3, ge=1, le=600, description="Seconds until an unanswered check counts as failed.")
-
-
-class Service(Entry):
-    """One entry of `infra/services.yaml`."""
-
-    name: Name
-    group: Literal["data", "platform", "nags", "performance", "application"] = Field(description="For people.")
-    kind: str = Field(
-        default="service", description="Which component runs it; `service` is the project's reference service."
-    )
-    port: Port = Field(description="Host port; environments add their `portOffset`.")
-    extra_ports: dict[str, Port] = Field(default_factory=dict, description="Further host ports by their role.")
-    image: str = Field(default="service", description="An image of `infra/images.yaml`, or any image reference.")
-    memory: int = Field(default=128, description="Memory limit in MiB.")
-    needs: tuple[str, ...] = Field(default=(), description="Services it connects to.")
-    database: str | None = Field(
-        default=None, description="Its PostgreSQL database; by default named after the service."
-    )
-    routes: tuple[Route, ...] = Field(default=(), description="Its paths at the gateway.")
-    health: Health = Field(default_factory=Health, description="Its liveness check.")
-    enabled: bool = Field(default=False, description="Run it.")
-
-    @property
-    def store(self) -> str:
-        """Its database in PostgreSQL, which is its owner's name too."""
-        return self.database or self.name.replace("-", "_")
-
-    @property
-    def ports(self) -> dict[str, int]:
-        """All host ports by role; the main one is `main`."""
-        return {"main": self.port, **self.extra_ports}
-
-    @property
-    def runs_with(self) -> tuple[str, ...]:
-        """What must run for it: its needs, and for an application service what lists and publishes it."""
-        if self.kind != "service":
-            return self.needs
-        return (*self.needs, "consul", *(("kong",) if self.routes else ()))
 
 
 class Catalog(Entry):
@@ -154,6 +91,8 @@ def check(services: list[Service], stack: str) -> None:
     _check_ports(services, edit)
     _check_routes(services)
     _check_needs(services, edit)
+    _check_events(services)
+    _check_replicas(services, edit)
     for service in services:
         least = minimum_memory(service.kind)
         if service.memory < least:
@@ -202,6 +141,31 @@ def _check_routes(services: list[Service]) -> None:
                     FILE_NAME, field, route.path, f"is claimed by {owner} already", "Choose another path."
                 )
             claimed[route.path.rstrip("/")] = field
+
+
+def _check_events(services: list[Service]) -> None:
+    for service in services:
+        for field, topics in (("publishes", service.publishes), ("consumes", service.consumes)):
+            if topics and "rabbitmq" not in service.needs:
+                remedy = "Add rabbitmq to its needs."
+                raise ConfigError(
+                    FILE_NAME, f"{service.name}.{field}", ", ".join(topics), "is sent over rabbitmq", remedy
+                )
+        for topic in service.publishes:
+            if set(topic) & set("*#"):
+                rule = "what is sent has a topic without wildcards"
+                raise ConfigError(FILE_NAME, f"{service.name}.publishes", topic, rule, "Name the topic.")
+
+
+def _check_replicas(services: list[Service], edit: str) -> None:
+    for service in services:
+        least, most = service.scale.least, service.scale.most
+        if service.data and service.replicas > 1:
+            rule, remedy = "what holds data runs once: replicas would not share it", "Set 1."
+            raise ConfigError(edit, f"{service.name}.replicas", service.replicas, rule, remedy)
+        if not least <= service.replicas <= most:
+            rule = f"its scale allows {least} to {most}"
+            raise ConfigError(edit, f"{service.name}.replicas", service.replicas, rule, f"Choose {least} to {most}.")
 
 
 def _check_needs(services: list[Service], edit: str) -> None:

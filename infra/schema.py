@@ -9,11 +9,11 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 from components._limits import MINIMUM_MEMORY_MIB
-from infra.catalog import Health, Route, Service
-from infra.settings import NAMESPACE, ROOT, ServiceSettings, Settings
+from infra.entry import Breaker, Gateway, Health, RateLimit, Route, Scale, Service
+from infra.settings import NAMESPACE, ROOT, Leases, ServiceSettings, Settings, Upstream, User
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 COMMAND = ".venv/bin/python -m infra.schema"
@@ -21,7 +21,14 @@ REFERENCE = "docs/configuration.md"
 SERVICES_SCHEMA = "docs/schemas/services.schema.json"
 SETTINGS_SCHEMA = "docs/schemas/settings.schema.json"
 #: JSON's types in the words of the reference.
-TYPES = {"string": "text", "integer": "number", "boolean": "true or false", "array": "list", "object": "mapping"}
+TYPES = {
+    "string": "text",
+    "integer": "number",
+    "number": "number",
+    "boolean": "true or false",
+    "array": "list",
+    "object": "mapping",
+}
 #: A value's bound in JSON Schema, and how it reads with the bound in place of `{}`.
 BOUNDS = {
     "minimum": "at least {}",
@@ -72,10 +79,17 @@ def configuration() -> str:
     parts = (
         INTRODUCTION,
         section("## Settings of an environment: `Pulumi.<stack>.yaml`", Settings, under="config.", prefix=NAMESPACE),
+        section("### A user", User, under="config.nexus:users.<name>."),
+        section("### Leases", Leases, under="config.nexus:leases."),
+        section("### The AI upstream", Upstream, under="config.nexus:ai."),
         section("### One service's changes", ServiceSettings, under="config.nexus:services.<name>."),
         section("## The catalogue: `infra/services.yaml`", Service, under="<name>.", skip={"name"}),
         section("### A route", Route, under="<name>.routes[]."),
+        section("### The gateway's treatment", Gateway, under="<name>.gateway."),
+        section("### A rate limit", RateLimit, under="<name>.gateway.rate_limit."),
+        section("### A circuit breaker", Breaker, under="<name>.gateway.breaker."),
         section("### A health check", Health, under="<name>.health."),
+        section("### Bounds of scaling", Scale, under="<name>.scale."),
         MEMORY + least,
         "## Images: `infra/images.yaml`\n\nVersions, upstream references and local recipes; the comments at its head "
         "explain each field. `./nexus images pin` writes digests into it.\n",
@@ -125,7 +139,7 @@ def kind(schema: Mapping[str, Any]) -> str:
         return "IP address"
     word = TYPES[schema["type"]]
     inner = schema.get("items") or schema.get("additionalProperties")
-    return f"{word} of {kind(inner)}" if inner else word
+    return f"{word} of {kind(inner)}" if isinstance(inner, Mapping) and inner else word
 
 
 def shown(value: object) -> str:
@@ -134,7 +148,9 @@ def shown(value: object) -> str:
         return "see below"
     if value is None or value in ("", (), {}):
         return "-"
-    return f"`{json.dumps(value) if isinstance(value, bool | int) else value}`"
+    if isinstance(value, Mapping | tuple):
+        return f"`{TypeAdapter(Any).dump_json(value, by_alias=True, exclude_defaults=True).decode()}`"
+    return f"`{json.dumps(value) if isinstance(value, bool | int | float) else value}`"
 
 
 def rule(schema: Mapping[str, Any]) -> str:

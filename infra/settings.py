@@ -6,10 +6,20 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, IPvAnyAddress, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    IPvAnyAddress,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 
 from components._naming import check_stack
@@ -27,13 +37,55 @@ class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
 
+Role = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
+
+
+class User(Model):
+    """A person who can sign in. The password is made once and kept in Vault, at `secret/users/<name>`."""
+
+    email: str = Field(default="", description="Shown to the services the person uses.")
+    roles: tuple[Role, ...] = Field(default=("user",), description="Of `nexus:roles`.")
+
+
+class Leases(Model):
+    """How long what Vault lends is valid: the logins of services to PostgreSQL, RabbitMQ and Consul."""
+
+    ttl: int = Field(default=3600, ge=10, le=86400, description="Seconds; renewed after two thirds of them.")
+    max_ttl: int = Field(default=86400, ge=20, le=2592000, description="Seconds after which a new one is made.")
+    certificates: int = Field(
+        default=2592000, ge=60, le=31536000, description="Seconds a certificate is valid; renewed at two thirds."
+    )
+
+
+class Upstream(Model):
+    """The OpenAI-compatible server behind the service `ai`."""
+
+    url: str = Field(default="", description="Up to and with its version, such as `https://api.example.com/v1`.")
+    model: str = Field(default="", description="The model asked for where the caller names none.")
+    key: SecretStr = Field(
+        default=SecretStr(""),
+        description="Set with `pulumi config set --secret --path nexus:ai.key`, which encrypts it; kept in Vault.",
+    )
+
+    @field_validator("key", mode="before")
+    @classmethod
+    def _encrypted(cls, value: Any) -> Any:
+        """In the file it is encrypted; only the running program is given it in the clear."""
+        return "" if isinstance(value, Mapping) and set(value) == {"secure"} else value
+
+
 class ServiceSettings(Model):
     """What one environment changes of a catalogue entry (``nexus:services: {NAME: {...}}``)."""
 
     enabled: bool | None = Field(default=None, description="Run this service in this environment.")
     memory: int | None = Field(default=None, gt=0, description="Memory limit in MiB.")
+    cpus: float | None = Field(default=None, gt=0, le=64, description="CPU limit.")
+    replicas: int | None = Field(default=None, ge=1, le=20, description="Instances, within the entry's `scale`.")
     port: int | None = Field(default=None, ge=1, le=65535, description="Host port, before `portOffset` is added.")
     image: str | None = Field(default=None, description="An image of `infra/images.yaml`, or any image reference.")
+    acknowledged: tuple[str, ...] | None = Field(
+        default=None, description="Revisions of its schema that may lose data; without it they are refused."
+    )
 
 
 class Settings(Model):
@@ -59,9 +111,40 @@ class Settings(Model):
     port_offset: int = Field(
         default=0, ge=0, le=57000, description="Added to every host port, so that environments share a host."
     )
+    engine: Literal["containers", "swarm"] = Field(
+        default="containers",
+        description="What runs the platform: `containers` of one Docker engine, or services of a Docker `swarm`.",
+    )
+    tls: Literal["optional", "redirect"] = Field(
+        default="optional", description="At the gateway: `redirect` answers plain HTTP with the HTTPS address."
+    )
+    public_url: str = Field(
+        default="", description="The gateway's address for its users. Default: `https://localhost:<proxy_tls port>`."
+    )
+    cors_origins: tuple[str, ...] = Field(
+        default=(), description="Web origins whose pages may call the gateway; none by default."
+    )
+    roles: dict[Role, tuple[Role, ...]] = Field(
+        default={"admin": ("operator",), "operator": ("user",), "user": ()},
+        description="Roles, each with those it includes.",
+    )
+    users: dict[str, User] = Field(
+        default={"admin": User(roles=("admin",))}, description="Who can sign in at first, by name."
+    )
+    leases: Leases = Field(default=Leases(), description="Life of lent credentials; see below.")
+    ai: Upstream = Field(default=Upstream(), description="The AI upstream; see below.")
+    protect: bool = Field(default=False, description="Refuse to delete what holds data, until this is false again.")
     services: dict[str, ServiceSettings] = Field(
         default_factory=dict, description="Changes to catalogue entries, by service name."
     )
+
+    @model_validator(mode="after")
+    def _roles_exist(self) -> Settings:
+        named = {included for roles in self.roles.values() for included in roles}
+        named |= {role for user in self.users.values() for role in user.roles}
+        if unknown := sorted(named - self.roles.keys()):
+            raise ValueError(f"role {unknown[0]!r} is not in nexus:roles; known: {', '.join(sorted(self.roles))}")
+        return self
 
     @property
     def source(self) -> Literal["upstream", "local"]:

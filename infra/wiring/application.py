@@ -11,11 +11,12 @@ from components.publication import Publication, PublicationSpec, Route
 from components.redis import Redis
 from components.registration import Registration, RegistrationSpec
 from components.service import Service, ServiceArgs, ServiceSpec
-from infra import catalog, images
+from infra import entry as entries
+from infra import images
 from infra.platform import Platform
 
 
-def service(platform: Platform, entry: catalog.Service) -> Service:
+def service(platform: Platform, entry: entries.Service) -> Service:
     """An application service of the project's own, or any image that honours its contract."""
     spec = ServiceSpec(
         stack=platform.stack,
@@ -37,7 +38,7 @@ def service(platform: Platform, entry: catalog.Service) -> Service:
     return running
 
 
-def announce(platform: Platform, entry: catalog.Service, endpoint: Endpoint) -> None:
+def announce(platform: Platform, entry: entries.Service, endpoint: Endpoint) -> None:
     """List a service in Consul and publish its routes; apart from the service, which need not wait for either."""
     check = {"health_path": entry.health.path, "interval": entry.health.interval, "timeout": entry.health.timeout}
     Registration(

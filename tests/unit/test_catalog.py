@@ -102,7 +102,7 @@ def test_settings_for_a_service_that_is_not_there_are_refused() -> None:
 @given(st.lists(st.sampled_from("abcdef"), min_size=2, max_size=6, unique=True))
 def test_a_circle_of_any_length_is_named_from_start_to_end(names: list[str]) -> None:
     entries = {
-        name: {"group": "application", "port": 2000 + 100 * i, "needs": [names[(i + 1) % len(names)]]}
+        name: {"group": "application", "port": 2000 + 100 * i, "enabled": False, "needs": [names[(i + 1) % len(names)]]}
         for i, name in enumerate(names)
     }
     with pytest.raises(ConfigError) as failure:

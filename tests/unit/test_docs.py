@@ -15,14 +15,17 @@ import typer
 import yaml
 from pydantic import BaseModel
 
-from infra import catalog, images, schema, settings
+from infra import catalog, entry, images, schema, settings
 from ops.cli import app
 from ops.errors import MEANINGS
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 IDS = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
-MODELS = (settings.Settings, settings.ServiceSettings, catalog.Service, catalog.Route, catalog.Health)
+MODELS = (
+    *(settings.Settings, settings.ServiceSettings, settings.User, settings.Leases, settings.Upstream),
+    *(entry.Service, entry.Route, entry.Gateway, entry.RateLimit, entry.Breaker, entry.Health, entry.Scale),
+)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 #: Paths of one machine, and words of work that is not done.
 MACHINE = re.compile(r"(?<![\w.~])/(?:home|root|work|tmp|Users)/|\bTODO\b|\bFIXME\b|\bXXX\b")
