@@ -1,3 +1,1 @@
 """The reference service: it fills a catalogue entry that names no image, and really uses what it is connected to."""
-
-__version__ = "0.1.0"

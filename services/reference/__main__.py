@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 
-from services.reference.settings import SettingsError, load, unknown
+from services.common.settings import SettingsError, load, unknown
 
 
 def main() -> int:
@@ -23,7 +23,7 @@ def main() -> int:
 
     import uvicorn  # noqa: PLC0415 - wrong settings are told before anything heavy is loaded
 
-    from services.reference import logs  # noqa: PLC0415
+    from services.common import logs  # noqa: PLC0415
     from services.reference.app import create_app  # noqa: PLC0415
 
     logs.configure(settings)

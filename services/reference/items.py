@@ -10,10 +10,10 @@ from uuid import UUID, uuid4
 from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from services.reference.cache import Cache
-from services.reference.dependency import DependencyAwayError
-from services.reference.metrics import Metrics
-from services.reference.postgres import Postgres
+from services.common.dependency import DependencyAwayError
+from services.common.metrics import Metrics
+from services.common.postgres import Postgres
+from services.common.redis import Redis
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class Counter(BaseModel):
 class Items:
     """Items in PostgreSQL; a cache that is away costs time, never an answer."""
 
-    def __init__(self, postgres: Postgres, cache: Cache | None, metrics: Metrics, cache_seconds: int) -> None:
+    def __init__(self, postgres: Postgres, cache: Redis | None, metrics: Metrics, cache_seconds: int) -> None:
         self._postgres, self._cache, self._metrics, self._seconds = postgres, cache, metrics, cache_seconds
 
     async def add(self, new: NewItem) -> Item:
@@ -141,7 +141,7 @@ def items_router(items: Items) -> APIRouter:
     return router
 
 
-def counters_router(cache: Cache) -> APIRouter:
+def counters_router(cache: Redis) -> APIRouter:
     """Build the routes of a service that has Redis."""
     router = APIRouter(prefix="/counters", tags=["counters"])
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ def _servers() -> Iterator[Backing]:
     try:
         backing.postgres.start()
         backing.redis.start()
+        asyncio.run(servers.migrate(backing.postgres))
         yield backing
     finally:
         backing.redis.stop()

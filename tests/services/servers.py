@@ -192,6 +192,24 @@ async def admin(server: Server) -> asyncpg.Connection:
     return await asyncpg.connect(**where, password=SECRETS["postgres"])
 
 
+#: What the migrations make for the reference service (services/migrations).
+TABLES = """
+create table if not exists items (
+    id uuid primary key,
+    name text not null,
+    value text not null,
+    created_at timestamptz not null default now()
+)
+"""
+
+
+async def migrate(server: Server) -> None:
+    """Make the tables of the reference service."""
+    connection = await admin(server)
+    await connection.execute(TABLES)
+    await connection.close()
+
+
 async def cut_connections(connection: asyncpg.Connection) -> None:
     """End the service's sessions from the server's side."""
     query = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1"

@@ -134,9 +134,16 @@ async def test_a_rotated_password_is_read_from_its_file_on_reconnect(service, ba
         await admin.close()
 
 
-async def test_a_lost_database_content_is_prepared_again(steady, backing: Backing):
+async def test_without_its_table_the_service_is_not_ready_and_says_why(steady, backing: Backing):
     admin = await servers.admin(backing.postgres)
-    await admin.execute("drop table items")
-    await servers.cut_connections(admin)
-    await admin.close()
+    await admin.execute("alter table items rename to away")
+    try:
+        status, document, _ = ready(steady)
+        assert status == 503
+        assert "no table items" in document["dependencies"]["postgres"]["error"]
+        assert httpx.post(steady.url + "/items", json={"name": "nowhere"}).status_code == 503
+    finally:
+        await admin.execute("alter table away rename to items")
+        await admin.close()
+    servers.eventually(lambda: steady.status("/ready") == 200, 3, "ready again")
     assert httpx.post(steady.url + "/items", json={"name": "again"}).status_code == 201

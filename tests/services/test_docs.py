@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from services.reference.settings import PREFIX, PostgresSettings, RedisSettings, Settings
+from services.common.settings import PREFIX, PostgresSettings, RedisSettings, Settings
 from tests.services import servers
 
 PAGE = (servers.ROOT / "docs" / "reference-service.md").read_text()

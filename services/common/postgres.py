@@ -6,12 +6,13 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
 
-from services.reference.dependency import Dependency, DependencyAwayError, delays, explain
-from services.reference.settings import PostgresSettings
+from services.common.credentials import Source
+from services.common.dependency import Dependency, DependencyAwayError, delays, explain
+from services.common.settings import PostgresSettings
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 #: Seconds for one connect, one wait for a free connection, one statement.
-TIMEOUT = 2.0
+TIMEOUT = 2
 #: Seconds after which a request gives up retrying; a caller waits at most this plus one TIMEOUT.
 RETRY_FOR = 1.0
 #: What says "the server is away or going", as opposed to "the statement is wrong".
@@ -31,17 +32,14 @@ AWAY = (
     asyncpg.InsufficientResourcesError,  # too many connections, out of memory or disk
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
+    asyncpg.UndefinedTableError,  # not yet migrated
 )
-#: Any number that only this service's schema set-up uses ("NEXUS" in ASCII).
-SCHEMA_LOCK = 0x4E45585553
-SCHEMA = """
-create table if not exists items (
-    id uuid primary key,
-    name text not null,
-    value text not null,
-    created_at timestamptz not null default now()
-)
-"""
+#: What says "not with these credentials"; the last one is how a pooler puts it.
+REFUSED = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.ProtocolViolationError)
+
+
+class TableMissingError(Exception):
+    """The database is there, and the migrations that make the service's tables have not run."""
 
 
 class Postgres(Dependency):
@@ -49,10 +47,14 @@ class Postgres(Dependency):
 
     name = "postgres"
 
-    def __init__(self, settings: PostgresSettings, application: str) -> None:
+    def __init__(self, settings: PostgresSettings, application: str, source: Source) -> None:
         super().__init__()
-        self._settings, self._application = settings, application
+        self._settings, self._application, self._source = settings, application, source
         self._pool: asyncpg.Pool | None = None
+        self._changing: asyncio.Future[None] | None = None
+        #: Tables without which the service is not ready; migrations make them.
+        self.tables: tuple[str, ...] = ()
+        source.on_change(self._change_over)
 
     async def run(self, work: Callable[[PoolConnectionProxy], Awaitable[T]]) -> T:
         """Give ``work`` a connection and return its result; ``work`` must be safe to run twice.
@@ -75,9 +77,11 @@ class Postgres(Dependency):
         raise AssertionError("delays never end")
 
     async def ping(self) -> None:
-        """Ask for a row over a pooled connection."""
+        """Ask over a pooled connection whether the tables are there. Raises ``TableMissingError``."""
+        query = "select name from unnest($1::text[]) name where to_regclass(quote_ident(name)) is null"
         async with self._connection() as connection:
-            await connection.fetchval("select 1")
+            if missing := await connection.fetchval(query, self.tables):
+                raise TableMissingError(f"there is no table {missing} in this database; its migrations have to run")
 
     async def close(self) -> None:
         """Close the pool: politely for a moment, then at once."""
@@ -108,29 +112,35 @@ class Postgres(Dependency):
 
     async def _open(self) -> asyncpg.Pool:
         if self._pool is None:
-            settings = self._settings
             # min_size 0: opening needs no server. The keeper's probe keeps one connection warm.
             self._pool = asyncpg.create_pool(
-                host=settings.host,
-                port=settings.port,
-                database=settings.database,
-                user=settings.user,
-                password=settings.password,  # a callable: asked again for each connection, so a rotation is seen
+                connect=self._connect,
                 min_size=0,
-                max_size=settings.pool_max,
+                max_size=self._settings.pool_max,
                 max_inactive_connection_lifetime=300,
-                timeout=TIMEOUT,
-                command_timeout=TIMEOUT,
-                init=_prepare,
-                server_settings={"application_name": self._application},
             )
         return await self._pool
 
+    async def _connect(self, _dsn: str | None, **given: Any) -> asyncpg.Connection:
+        """Connect with the credentials of this moment. Those of open connections may be older; they work on."""
+        settings, credentials = self._settings, await self._source.current()
+        try:
+            return await asyncpg.connect(
+                host=settings.host,
+                port=settings.port,
+                database=settings.database,
+                user=credentials.username,
+                password=credentials.password,
+                timeout=TIMEOUT,
+                command_timeout=TIMEOUT,
+                server_settings={"application_name": self._application},
+                **given,
+            )
+        except REFUSED:
+            await self._source.refused(credentials)
+            raise
 
-async def _prepare(connection: asyncpg.Connection) -> None:
-    """Make the tables once, whichever of several replicas comes first; one cheap look-up on later connections."""
-    if await connection.fetchval("select to_regclass('items')") is not None:
-        return
-    async with connection.transaction():
-        await connection.execute("select pg_advisory_xact_lock($1)", SCHEMA_LOCK)
-        await connection.execute(SCHEMA)
+    def _change_over(self) -> None:
+        """Use the new credentials from now on: a connection in use is replaced when it is given back."""
+        if self._pool is not None:
+            self._changing = asyncio.ensure_future(self._pool.expire_connections())

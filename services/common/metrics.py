@@ -19,9 +19,9 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from services.reference import __version__
-from services.reference.dependency import Dependency
-from services.reference.settings import Settings
+from services import __version__
+from services.common.dependency import Dependency
+from services.common.settings import Settings
 
 #: Seconds; dense around the service level, 100 ms at the gateway.
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)

@@ -10,8 +10,8 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from services.reference.dependency import DependencyAwayError
-from services.reference.logs import correlation_id
+from services.common.dependency import DependencyAwayError
+from services.common.logs import correlation_id
 
 #: Seconds a caller is asked to wait: healing after a server's restart takes about as long.
 RETRY_AFTER = 2

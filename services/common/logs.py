@@ -10,7 +10,7 @@ from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter
 
-from services.reference.settings import Settings
+from services.common.settings import Settings
 
 #: The id of the request being served; empty outside a request.
 correlation_id: ContextVar[str] = ContextVar("correlation_id", default="")
@@ -40,3 +40,6 @@ def configure(settings: Settings) -> None:
     # The server's own start and stop lines say less than ours do.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     logging.getLogger("asyncio").setLevel(logging.WARNING)
+    # Their lines about each request and frame say less than ours too; a driver's debug lines may show credentials.
+    for name in ("httpx", "httpcore", "aiormq", "aio_pika"):
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -10,12 +10,12 @@ from uuid import uuid4
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.reference.dependency import milliseconds
-from services.reference.logs import correlation_id
-from services.reference.metrics import Metrics
-from services.reference.problems import problem
+from services.common.dependency import milliseconds
+from services.common.logs import correlation_id
+from services.common.metrics import Metrics
+from services.common.problems import problem
 
-log = logging.getLogger("services.reference.access")
+log = logging.getLogger("services.access")
 
 #: What callers may send: it is logged and echoed, so it is bounded and plain.
 _ID = re.compile(r"[A-Za-z0-9._:@/+=-]{1,128}")
