@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Contract(BaseModel):
@@ -13,8 +14,9 @@ class Contract(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    uid: int = Field(gt=0)
-    gid: int = Field(gt=0)
+    image: str | None = None
+    uid: int = Field(ge=0)
+    gid: int = Field(ge=0)
     entrypoint: tuple[str, ...]
     command: tuple[str, ...]
     environment: Mapping[str, str] = {}
@@ -28,6 +30,13 @@ class Contract(BaseModel):
     pids: int = Field(default=256, ge=8, le=32768)
     stop_signal: str = "SIGTERM"
     health: tuple[str, ...]
+    exceptions: Mapping[Literal["root", "socket"], str] = {}
+
+    @model_validator(mode="after")
+    def _root_is_an_exception(self) -> Contract:
+        if self.uid == 0 and "root" not in self.exceptions:
+            raise ValueError(f"{self.name}: runs as root; give the reason under exceptions.root, or another uid")
+        return self
 
     @property
     def user(self) -> str:

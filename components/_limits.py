@@ -6,10 +6,13 @@ from collections.abc import Mapping
 
 MINIMUM_MEMORY_MIB: Mapping[str, int] = {
     "postgres": 128,  # shared_buffers of a quarter, 100 connections (postgresql.org, Resource Consumption)
+    "pgbouncer": 16,  # at rest 5 MiB; 2 KiB a connection and a buffer of 4 KiB (pgbouncer.org, FAQ)
+    "rabbitmq": 192,  # at rest 110 MiB, its tools another 60 while they run
     "redis": 32,  # an empty server holds 8 MiB; an AOF rewrite copies what it holds
     "consul": 64,  # a single server at rest holds 45 MiB
     "consul-esm": 16,
     "kong": 64,  # the original's one worker and shared dictionaries: 128 m mem_cache_size is virtual
+    "healer": 32,  # one Python process without packages: 14 MiB
     "service": 64,  # the reference service at rest holds about 60 MiB
 }
 DEFAULT_MINIMUM_MIB = 16

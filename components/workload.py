@@ -24,6 +24,8 @@ from components._resources import Exec, Files
 LOG_OPTIONS = {"max-size": "10m", "max-file": "3"}
 #: How long a container may take to stop before it is killed, in seconds; PostgreSQL's fast shutdown needs the longest.
 STOP_SECONDS = 30
+#: Where a Docker engine listens, on the host and in the one kind of container that is allowed to have it.
+SOCKET = "/var/run/docker.sock"
 
 
 class Port(BaseModel):
@@ -132,14 +134,16 @@ class _Mounted:
         return {**self.labels, **({FILES_DIGEST: self.files.digest} if self.files else {})}
 
     def volumes(self, contract: Contract) -> list[docker.ContainerVolumeArgs]:
+        socket = [docker.ContainerVolumeArgs(host_path=SOCKET, container_path=SOCKET)]
         mounts = [
             *([(self.files.volume, contract.secrets, True)] if self.files else []),
             *([(self.data.name, contract.data, False)] if self.data and contract.data else []),
         ]
-        return [
+        volumes = [
             docker.ContainerVolumeArgs(volume_name=volume, container_path=path, read_only=read_only)
             for volume, path, read_only in mounts
         ]
+        return volumes + (socket if "socket" in contract.exceptions else [])
 
 
 class ContainerEngine:

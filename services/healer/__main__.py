@@ -1,0 +1,116 @@
+"""Watch the containers of one stack and restart those that are unhealthy, with back-off.
+
+An engine restarts a container that ended, not one that hangs. This waits for the engine's events, so that it costs
+nothing while all is well, and looks at every container once in a while in case an event was missed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from services.healer.decide import SETTLED, Patient, just_ended, needs_restart, note, restarted
+from services.healer.engine import Engine
+
+log = logging.getLogger("services.healer")
+
+#: Seconds between two looks at everything; an event makes it look at once.
+LOOK_EVERY = 30.0
+#: Seconds a container gets to stop by itself: a hung one does not, and every second is one more it is away.
+GRACE = 2
+#: Its age tells the health check that the loop still turns.
+ALIVE = Path("/tmp/alive")  # noqa: S108 - a tmpfs of the container's own
+
+
+class Healer:
+    """``look`` at everything, ``wait`` for what happens; ``run`` repeats both for ever."""
+
+    def __init__(self, engine: Engine, stack: str, own: str) -> None:
+        self._engine, self._label, self._own = engine, f"nexus.stack={stack}", own
+        self._patients: defaultdict[str, Patient] = defaultdict(Patient)
+        self._since = time.time()
+        self._pause = LOOK_EVERY
+
+    def begin(self) -> None:
+        """What had ended before anybody watched was ended on purpose, as far as can be known."""
+        for container in self._containers():
+            self._patients[container["Id"]].stopped_by_hand = container["State"]["Status"] == "exited"
+
+    def look(self) -> None:
+        """Look at every container of the stack but this one, and restart what needs it."""
+        found, now, pauses = self._containers(), datetime.now(UTC), [LOOK_EVERY]
+        for container in found:
+            patient, state = self._patients[container["Id"]], container["State"]
+            note(state, patient, time.monotonic())
+            reason, rest = needs_restart(state, patient, now), patient.not_before - time.monotonic()
+            if reason and rest <= 0:
+                self._restart(container["Id"], container["Name"].lstrip("/"), reason, patient)
+            elif reason:
+                pauses.append(rest)
+            elif just_ended(state, now):
+                pauses.append(SETTLED)
+        for gone in self._patients.keys() - {container["Id"] for container in found}:
+            del self._patients[gone]
+        self._pause = min(pauses) + 0.1
+        ALIVE.touch()
+
+    def _containers(self) -> list[Mapping[str, Any]]:
+        found = self._engine.containers(self._label)
+        return [c for c in found if c["Config"]["Labels"].get("nexus.service") != self._own]
+
+    def _restart(self, container: str, name: str, reason: str, patient: Patient) -> None:
+        restarted(patient, time.monotonic())
+        pause = patient.not_before - time.monotonic()
+        log.warning("restarting %s: %s; not again within %.0f s", name, reason, pause)
+        try:
+            self._engine.restart(container, GRACE)
+        except OSError as error:
+            log.warning("restarting %s failed: %s", name, error)
+
+    def wait(self) -> None:
+        """Return at the next event that matters, or when it is time to look again."""
+        with contextlib.suppress(TimeoutError):
+            for event in self._engine.events(self._label, self._since, self._pause):
+                self._since = event["timeNano"] / 1e9 + 1e-6
+                if event["Action"] == "stop":
+                    self._patients[event["id"]].stopped_by_hand = True
+                else:
+                    return
+
+    def run(self) -> None:
+        """Look and wait, for ever; an engine that is away is asked again."""
+        watching = False
+        while True:
+            try:
+                if not watching:
+                    self.begin()
+                    watching = True
+                self.look()
+                self.wait()
+            except OSError as error:
+                log.warning("the engine does not answer: %s", error)
+                time.sleep(1)
+
+
+def main() -> None:
+    """Run until told to stop."""
+    logging.basicConfig(
+        level=logging.INFO,
+        stream=sys.stdout,
+        format='{"time":"%(asctime)s","level":"%(levelname)s","message":"%(message)s"}',
+    )
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    Healer(Engine(), os.environ["NEXUS_STACK"], os.environ["NEXUS_SERVICE"]).run()
+
+
+if __name__ == "__main__":
+    main()
