@@ -107,6 +107,23 @@ def status(stack: Stack, json: Json = False) -> None:
     run("status", stack=stack, as_json=json)
 
 
+class GraphFormat(StrEnum):
+    """How the platform is drawn."""
+
+    SVG = "svg"
+    MERMAID = "mermaid"
+
+
+@app.command()
+def graph(
+    stack: Stack,
+    format: Annotated[GraphFormat, typer.Option("--format", help="svg: a picture; mermaid: text.")] = GraphFormat.SVG,
+    output: Annotated[str | None, typer.Option(help="A file to write instead of printing.", show_default=False)] = None,
+) -> None:
+    """Draw the platform: groups, routes, what each service needs, events and health."""
+    run("graph", stack=stack, form=format.value, output=output)
+
+
 @app.command()
 def doctor(stack: Annotated[str, typer.Argument(help="Whose settings to check.")] = "dev", json: Json = False) -> None:
     """Check what this machine needs to run an environment."""
