@@ -116,8 +116,8 @@ def card(drawing: Drawing, service: Service, health: str | None, x: float, y: fl
     ports = ", ".join(f":{port}" for port in service.ports.values())
     drawing.text(x + 12, y + 40, f"{ports}  {service.memory} MiB", 12, FAINT)
     if service.routes:
-        more = f" +{len(service.routes) - 1}" if len(service.routes) > 1 else ""
-        route = service.routes[0]
+        route, *others = service.routes
+        more = f" +{len(others)}" if others else ""
         drawing.text(x + 12, y + 57, f"{route.path}{more}  ({route.auth})", 12, CHIPS["postgres"])
     left = x + 12
     for need in service.needs:

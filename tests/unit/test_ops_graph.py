@@ -17,7 +17,7 @@ kong: {group: platform, kind: kong, port: 3100, image: kong, memory: 384, needs:
 vault: {group: platform, kind: vault, port: 3500, image: vault, memory: 384}
 one: {group: application, port: 2000, needs: [rabbitmq], publishes: [a.b], routes: [{path: /one}]}
 two: {group: application, port: 2100, replicas: 2, needs: [postgres, rabbitmq], consumes: ['a.*']}
-off: {group: nags, port: 2200, enabled: false}
+idle: {group: nags, port: 2200, enabled: false}
 """
 
 
@@ -52,7 +52,7 @@ def test_mermaid_names_every_enabled_service_once_and_no_other(drawn: graph.Grap
     lines = graph.mermaid(drawn).splitlines()
     for service in drawn.services:
         assert sum(line.strip().startswith(f"{service.name}[") for line in lines) == 1
-    assert not any("off" in line for line in lines)
+    assert not any("idle" in line for line in lines)
     assert '  kong -->|"/one"| one' in lines and '  one ==>|"a.b"| two' in lines
     assert "  style two stroke:#cf222e" in lines
 
