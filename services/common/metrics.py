@@ -67,6 +67,10 @@ class Metrics:
         self.in_flight = Gauge("http_requests_in_flight", "Requests being answered", registry=registry)
         self.cache = Counter("nexus_cache_requests", "Cache look-ups by result", ["result"], registry=registry)
         self.items = Counter("nexus_items_created", "Items stored", registry=registry)
+        self.published = Counter("nexus_messages_published", "Messages confirmed", ["key"], registry=registry)
+        self.consumed = Counter("nexus_messages_consumed", "Messages by result", ["result"], registry=registry)
+        self.completions = Counter("nexus_ai_completions", "Completions by result", ["result"], registry=registry)
+        self.tokens = Counter("nexus_ai_tokens", "Tokens that completions cost", registry=registry)
         Info("nexus_build", "What runs here", registry=registry).info(
             {
                 "version": __version__,

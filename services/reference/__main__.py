@@ -29,8 +29,13 @@ def main() -> int:
     logs.configure(settings)
     for name in unknown(os.environ):
         logging.getLogger(__name__).warning("%s is not a setting of this service and has no effect", name)
+    try:
+        app = create_app(settings)
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
     uvicorn.run(
-        create_app(settings),
+        app,
         host=settings.bind,
         port=settings.port,
         loop="uvloop",
