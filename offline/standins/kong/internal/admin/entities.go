@@ -2,7 +2,9 @@ package admin
 
 import (
 	"net/http"
+	"time"
 
+	"nexus/standins/kong/internal/entity"
 	"nexus/standins/kong/internal/schema"
 	"nexus/standins/kong/internal/store"
 )
@@ -132,6 +134,11 @@ func (s *Server) remove(c *call, sc *schema.Schema, id string) error {
 
 // show is an entity as clients see it.
 func (s *Server) show(sc *schema.Schema, e store.Entity) any {
+	if left, limited := entity.Remaining(e, time.Now()); limited && sc.Name == "keyauth_credentials" {
+		out := schema.Clone(e).(map[string]any)
+		out["ttl"] = left
+		return out
+	}
 	if sc.Name != "certificates" {
 		return e
 	}

@@ -36,7 +36,9 @@ type Server struct {
 	Config   *conf.Config
 	NodeID   string
 	Requests func() uint64 // served by the proxy so far
-	byPath   map[string]*schema.Schema
+	// Responses are what the proxy-cache plugins keep.
+	Responses *plugin.Responses
+	byPath    map[string]*schema.Schema
 }
 
 // New prepares a server.

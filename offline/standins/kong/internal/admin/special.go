@@ -48,6 +48,8 @@ func (s *Server) special(c *call) (answer reply, handled bool, err error) {
 		if n == 3 && c.segments[1] == "schema" {
 			return onlyRead(read, s.pluginSchema(c.segments[2], true)), true, nil
 		}
+	case "proxy-cache":
+		return s.proxyCache(c, read), true, nil
 	case "upstreams":
 		return s.upstreams(c, read)
 	}

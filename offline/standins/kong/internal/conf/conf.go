@@ -37,8 +37,10 @@ type Config struct {
 	SSLCert        string
 	SSLKey         string
 	Plugins        string
-	UpdateInterval time.Duration // between looks for changes by other nodes
-	ClientMaxBody  int64         // bytes; 0: unlimited
+	UpdateInterval time.Duration    // between looks for changes by other nodes
+	ClientMaxBody  int64            // bytes; 0: unlimited
+	Dictionaries   map[string]int64 // memories for responses: their limits in bytes
+	ToHTTPS        *Redirect        // what plain requests to the proxy are answered with
 	Warnings       []string
 	settings       map[string]string
 }
@@ -71,7 +73,7 @@ var defaults = map[string]string{
 	"log_level": "notice", "prefix": "/usr/local/kong", "trusted_ips": "", "real_ip_header": "X-Real-IP",
 	"router_flavor": "traditional_compatible", "upstream_keepalive_idle_timeout": "60",
 	"upstream_keepalive_pool_size": "512", "ssl_cert": "", "ssl_cert_key": "", "plugins": "bundled",
-	"nginx_http_client_max_body_size": "0", "password": "", "db_update_frequency": "5",
+	"nginx_http_client_max_body_size": "0", "nginx_http_lua_shared_dict": "", "nginx_proxy_include": "", "password": "", "db_update_frequency": "5",
 }
 
 // accepted are settings that are understood but change nothing here.
@@ -109,6 +111,10 @@ func Load(environ []string) (*Config, error) {
 	c.UpdateInterval = time.Duration(max(integer(get("db_update_frequency"), 5), 1)) * time.Second
 	c.IdlePerHost = integer(get("upstream_keepalive_pool_size"), 512)
 	c.ClientMaxBody = size(get("nginx_http_client_max_body_size"))
+	c.Dictionaries = dictionaries(get("nginx_http_lua_shared_dict"))
+	if err := c.readRedirect(get("nginx_proxy_include")); err != nil {
+		return nil, err
+	}
 	if c.Database != "postgres" && c.Database != "memory" {
 		return nil, fmt.Errorf("database has an invalid value: '%s' (postgres, memory)", c.Database)
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/pem"
+	"time"
 
 	s "nexus/standins/kong/internal/schema"
 )
@@ -39,6 +40,11 @@ func credentials() []*s.Schema {
 
 	keys := credential("keyauth_credentials", "key-auths", "key-auth", "key", generated("key", true),
 		s.Field{Name: "ttl", Type: s.Integer, Between: s.Between(0, 100000000)})
+	keys.Prepare = func(r, given map[string]any) {
+		if ttl, ok := given["ttl"].(float64); ok { // kept as seconds after the creation
+			r["ttl"] = ttl + s.Stamp("s", time.Now()) - r["created_at"].(float64)
+		}
+	}
 	jwt := credential("jwt_secrets", "jwts", "jwt", "key",
 		generated("key", true), generated("secret", false), s.Text("rsa_public_key"),
 		s.Choice("algorithm", "HS256", jwtAlgorithms...))
@@ -48,7 +54,7 @@ func credentials() []*s.Schema {
 		s.Field{Name: "password", Type: s.String, Required: true})
 	basic.Prepare = func(r, given map[string]any) {
 		if password, ok := given["password"].(string); ok {
-			r["password"] = hashPassword(r["consumer"].(map[string]any)["id"].(string), password)
+			r["password"] = HashPassword(r["consumer"].(map[string]any)["id"].(string), password)
 		}
 	}
 	hmac := credential("hmacauth_credentials", "hmac-auths", "hmac-auth", "username", username, generated("secret", false))
@@ -57,8 +63,21 @@ func credentials() []*s.Schema {
 	return []*s.Schema{keys, jwt, basic, hmac, acls}
 }
 
-// hashPassword stores basic-auth passwords as the original does.
-func hashPassword(consumer, password string) string {
+// Expired tells whether a credential's time is over.
+func Expired(credential map[string]any, now time.Time) bool {
+	left, limited := Remaining(credential, now)
+	return limited && left <= 0
+}
+
+// Remaining is how many seconds a credential is still valid, if it has a limit.
+func Remaining(credential map[string]any, now time.Time) (seconds float64, limited bool) {
+	ttl, limited := credential["ttl"].(float64)
+	created, _ := credential["created_at"].(float64)
+	return max(0, created+ttl-s.Stamp("s", now)), limited
+}
+
+// HashPassword stores basic-auth passwords as the original does.
+func HashPassword(consumer, password string) string {
 	sum := sha1.Sum([]byte(password + consumer)) //nolint:gosec // format, not choice
 	return hex.EncodeToString(sum[:])
 }

@@ -14,8 +14,9 @@ import (
 
 type noPlugins struct{}
 
-func (noPlugins) ConfigFields(name string) ([]s.Field, []s.EntityCheck, bool, bool) {
-	return []s.Field{{Name: "minute", Type: s.Integer, Required: true}, s.Flag("on", true)}, nil, true, name == "limiter"
+func (noPlugins) PluginSchema(name string) (PluginSchema, bool) {
+	config := []s.Field{{Name: "minute", Type: s.Integer, Required: true}, s.Flag("on", true)}
+	return PluginSchema{Config: config}, name == "limiter"
 }
 
 func open(t *testing.T) *store.Store {

@@ -6,8 +6,16 @@ import (
 
 // PluginConfig is the part of a plugin that its entity's schema needs.
 type PluginConfig interface {
-	// ConfigFields finds the configuration table of a plugin.
-	ConfigFields(name string) (fields []s.Field, checks []s.EntityCheck, consumer bool, ok bool)
+	// PluginSchema finds what is special about a plugin's entity.
+	PluginSchema(name string) (PluginSchema, bool)
+}
+
+// PluginSchema is what is special about the entities of one plugin.
+type PluginSchema struct {
+	Config     []s.Field
+	Valid      s.Check // of the whole configuration, may be nil
+	Checks     []s.EntityCheck
+	NoConsumer bool
 }
 
 func plugins(configs PluginConfig) *s.Schema {
@@ -32,26 +40,31 @@ func plugins(configs PluginConfig) *s.Schema {
 				errs.Set("name", "required field missing")
 				return base, errs
 			}
-			fields, checks, consumer, ok := configs.ConfigFields(name)
+			special, ok := configs.PluginSchema(name)
 			if !ok {
 				errs.Set("name", "plugin '"+name+"' not enabled; add it to the 'plugins' configuration property")
 				return base, errs
 			}
-			return specialize(base, fields, checks, consumer), errs
+			return specialize(base, special), errs
+		},
+		SpecialChecks: func(r map[string]any) []s.EntityCheck {
+			name, _ := r["name"].(string)
+			special, _ := configs.PluginSchema(name)
+			return special.Checks
 		},
 	}
 }
 
-func specialize(base, config []s.Field, checks []s.EntityCheck, consumer bool) []s.Field {
+func specialize(base []s.Field, special PluginSchema) []s.Field {
 	out := append([]s.Field(nil), base...)
 	for i := range out {
 		switch out[i].Name {
 		case "config":
-			out[i].Fields, out[i].Checks, out[i].Required = config, checks, true
+			out[i].Fields, out[i].Check, out[i].Required = special.Config, special.Valid, true
 		case "protocols":
 			out[i] = s.ProtocolSet(s.HTTPProtocols)
 		case "consumer":
-			if !consumer {
+			if special.NoConsumer {
 				out[i].NullError = "value must be null"
 			}
 		}

@@ -8,7 +8,10 @@ import (
 )
 
 // Chain is all configured plugins, ready to run.
-type Chain struct{ groups [][]bound }
+type Chain struct {
+	groups    [][]bound
+	directory *Directory
+}
 
 // bound is one plugin entity with its scope ("" = any).
 type bound struct {
@@ -34,7 +37,7 @@ func Build(registry *Registry, st *store.State, cache *Cache) *Chain {
 		})
 	}
 	cache.keep(seen)
-	chain := &Chain{}
+	chain := &Chain{directory: newDirectory(st)}
 	for _, group := range byName {
 		sort.SliceStable(group, func(i, j int) bool { return group[i].rank() > group[j].rank() })
 		chain.groups = append(chain.groups, group)
@@ -90,6 +93,7 @@ func (c *Chain) each(x *Exchange, fn func(instance any) bool) {
 
 // Access runs the access phase until a plugin ends the exchange.
 func (c *Chain) Access(x *Exchange) {
+	x.Directory = c.directory
 	c.each(x, func(instance any) bool {
 		if p, ok := instance.(Accesser); ok {
 			p.Access(x)
@@ -128,28 +132,49 @@ func (c *Chain) Log(x *Exchange) {
 type Cache struct{ entries map[string]cached }
 
 type cached struct {
-	config   map[string]any
+	entity   store.Entity
 	instance any
+}
+
+// unchanged tells whether an instance made for one entity serves another: configuration and scope are the same.
+func unchanged(a, b store.Entity) bool {
+	for _, name := range []string{"config", "route", "service", "consumer"} {
+		if !reflect.DeepEqual(a[name], b[name]) {
+			return false
+		}
+	}
+	return true
 }
 
 // NewCache is an empty cache.
 func NewCache() *Cache { return &Cache{map[string]cached{}} }
 
 func (c *Cache) instance(d *Definition, e store.Entity) any {
-	config, _ := e["config"].(map[string]any)
 	old, ok := c.entries[store.ID(e)]
-	if ok && reflect.DeepEqual(old.config, config) {
+	if ok && unchanged(old.entity, e) {
 		return old.instance
 	}
+	config, _ := e["config"].(map[string]any)
 	instance := d.New(config)
-	c.entries[store.ID(e)] = cached{config: config, instance: instance}
+	if b, ok := instance.(Binder); ok {
+		b.Bind(e)
+	}
+	closeInstance(old.instance)
+	c.entries[store.ID(e)] = cached{entity: e, instance: instance}
 	return instance
 }
 
 func (c *Cache) keep(seen map[string]bool) {
 	for id := range c.entries {
 		if !seen[id] {
+			closeInstance(c.entries[id].instance)
 			delete(c.entries, id)
 		}
+	}
+}
+
+func closeInstance(instance any) {
+	if c, ok := instance.(Closer); ok {
+		c.Close()
 	}
 }

@@ -3,6 +3,7 @@ package plugin
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -24,6 +25,13 @@ type Exchange struct {
 	Consumer       map[string]any // set by authentication plugins
 	Credential     map[string]any
 
+	// UpstreamPath replaces the path that the upstream gets, unless it is "".
+	UpstreamPath string
+	// Capture is what the route's regular expression found, by number or name; nil when nothing matched.
+	Capture func(name string) string
+	// Directory finds consumers and credentials; set from the access phase on.
+	Directory *Directory
+
 	// Header holds what plugins add to the response before there is one.
 	Header http.Header
 	// Response is what the client gets; set from the header_filter phase on.
@@ -32,11 +40,21 @@ type Exchange struct {
 	Proxied bool
 	// LogFields go to the access log.
 	LogFields map[string]any
+	// Outcome is what was sent; set in the log phase.
+	Outcome Outcome
 
 	ended  bool
 	status int
 	body   []byte
 	values map[any]any
+}
+
+// Outcome is what became of an exchange. Times are milliseconds; Upstream is -1 when there was none.
+type Outcome struct {
+	Status                   int
+	Sent                     int64 // bytes, with the header
+	Kong, Upstream, Duration float64
+	Peers                    []string
 }
 
 // Exit ends the exchange with this response, unless it has ended.
@@ -60,6 +78,16 @@ func (x *Exchange) Message(status int, body any) {
 func (x *Exchange) Fail(status int, message string) {
 	body, contentType := ErrorBody(x.Request, message, x.ID)
 	x.Exit(status, body, contentType)
+}
+
+// Refuse ends the exchange with a plugin's error: JSON unless the client accepts something else.
+func (x *Exchange) Refuse(status int, message string) {
+	accept := x.Request.Header.Get("Accept")
+	if accept == "" {
+		accept = "*/*"
+	}
+	contentType := negotiate(accept)
+	x.Exit(status, fmt.Appendf(nil, templates[contentType], message, x.ID), contentType)
 }
 
 // Ended tells whether a response was decided on.

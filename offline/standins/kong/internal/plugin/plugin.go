@@ -8,6 +8,7 @@
 package plugin
 
 import (
+	"nexus/standins/kong/internal/entity"
 	"nexus/standins/kong/internal/schema"
 )
 
@@ -17,7 +18,9 @@ type Definition struct {
 	Version  string
 	Priority int // higher runs earlier
 	Config   []schema.Field
-	Checks   []schema.EntityCheck
+	// Valid looks at the whole configuration, Checks at the whole entity.
+	Valid  schema.Check
+	Checks []schema.EntityCheck
 	// NoConsumer refuses plugins of this kind on a consumer.
 	NoConsumer bool
 	// New builds an instance from a valid, complete configuration.
@@ -33,6 +36,12 @@ type HeaderFilter interface{ HeaderFilter(x *Exchange) }
 
 // Logger runs after the response was sent.
 type Logger interface{ Log(x *Exchange) }
+
+// Binder is told the entity that it is an instance of: its id and scope.
+type Binder interface{ Bind(entity map[string]any) }
+
+// Closer is told when its configuration is gone.
+type Closer interface{ Close() }
 
 // Registry offers the definitions to the schemas and the Admin API.
 type Registry struct{ byName map[string]*Definition }
@@ -58,13 +67,13 @@ func (r *Registry) Names() []string {
 	return out
 }
 
-// ConfigFields implements entity.PluginConfig.
-func (r *Registry) ConfigFields(name string) ([]schema.Field, []schema.EntityCheck, bool, bool) {
+// PluginSchema implements entity.PluginConfig.
+func (r *Registry) PluginSchema(name string) (entity.PluginSchema, bool) {
 	d := r.byName[name]
 	if d == nil {
-		return nil, nil, false, false
+		return entity.PluginSchema{}, false
 	}
-	return d.Config, d.Checks, !d.NoConsumer, true
+	return entity.PluginSchema{Config: d.Config, Valid: d.Valid, Checks: d.Checks, NoConsumer: d.NoConsumer}, true
 }
 
 // Readers of a validated configuration, for use in New.

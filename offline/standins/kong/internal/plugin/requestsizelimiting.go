@@ -42,7 +42,7 @@ func (p *sizeLimit) Access(x *Exchange) {
 	}
 	chunked := len(r.TransferEncoding) > 0
 	if p.length && !chunked {
-		x.Fail(http.StatusLengthRequired, "A valid Content-Length header is required")
+		x.Refuse(http.StatusLengthRequired, "A valid Content-Length header is required")
 		return
 	}
 	if !chunked {
@@ -59,10 +59,10 @@ func (p *sizeLimit) check(x *Exchange, length int64) {
 		return
 	}
 	if strings.EqualFold(strings.TrimSpace(x.Request.Header.Get("Expect")), "100-continue") {
-		x.Fail(http.StatusExpectationFailed, "Request size limit exceeded")
+		x.Refuse(http.StatusExpectationFailed, "Request size limit exceeded")
 		return
 	}
-	x.Fail(http.StatusRequestEntityTooLarge, "Request size limit exceeded")
+	x.Refuse(http.StatusRequestEntityTooLarge, "Request size limit exceeded")
 }
 
 // replay reads what was read already, then the rest.

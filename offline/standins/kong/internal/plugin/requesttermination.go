@@ -30,7 +30,8 @@ var requestTermination = Definition{
 	},
 }
 
-func checkTermination(c map[string]any, errs *schema.Errors) {
+func checkTermination(entity map[string]any, errs *schema.Errors) {
+	c := record(entity, "config")
 	message, body, kind := str(c, "message") != "", str(c, "body") != "", str(c, "content_type") != ""
 	switch {
 	case message && (kind || body):

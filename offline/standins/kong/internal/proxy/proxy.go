@@ -139,7 +139,7 @@ func (p *Proxy) route(f *flight) bool {
 		f.Fail(http.StatusNotFound, "no Route matched with those values")
 		return false
 	}
-	f.Route, f.Service = f.match.Route, f.match.Service
+	f.Route, f.Service, f.Capture = f.match.Route, f.match.Service, f.match.Capture
 	return true
 }
 
@@ -170,8 +170,36 @@ func (p *Proxy) refused(f *flight) bool {
 
 func (p *Proxy) end(f *flight) {
 	p.served.Add(1)
+	f.Outcome = f.outcome(time.Now())
 	f.table.chain.Log(&f.Exchange)
 	p.log.write(f)
+}
+
+// outcome sums up what became of the request.
+func (f *flight) outcome(now time.Time) plugin.Outcome {
+	ms := func(d time.Duration) float64 { return float64(d.Milliseconds()) }
+	o := plugin.Outcome{
+		Status: f.writer.status, Sent: f.writer.bytes, Peers: f.tries,
+		Duration: float64(now.Sub(f.Start).Microseconds()) / 1000, Upstream: -1, Kong: ms(now.Sub(f.Start)),
+	}
+	if f.Response != nil {
+		o.Sent += headerSize(f.Response.Header)
+	}
+	if !f.answered.IsZero() {
+		o.Upstream, o.Kong = ms(f.answered.Sub(f.sent)), ms(f.sent.Sub(f.Start))
+	}
+	return o
+}
+
+// headerSize is about what a response's header takes on the wire, in bytes.
+func headerSize(h http.Header) int64 {
+	size := int64(len("HTTP/1.1 200 OK\r\n\r\n"))
+	for name, values := range h {
+		for _, value := range values {
+			size += int64(len(name) + len(value) + len(": \r\n"))
+		}
+	}
+	return size
 }
 
 func newID() string {

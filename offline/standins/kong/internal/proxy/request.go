@@ -87,7 +87,10 @@ func (p *Proxy) rewrite(pr *httputil.ProxyRequest) {
 		}
 	}
 	h.Del("Proxy")
-	path := f.table.router.UpstreamPath(f.match, schema.NormalizePath(in.URL.EscapedPath()))
+	path := f.UpstreamPath
+	if path == "" {
+		path = f.table.router.UpstreamPath(f.match, schema.NormalizePath(in.URL.EscapedPath()))
+	}
 	scheme, _ := f.Service["protocol"].(string)
 	if scheme != "https" {
 		scheme = "http"

@@ -23,6 +23,7 @@ func describe(f *Field) map[string]any {
 	set("required", true, f.Required)
 	set("default", f.Default, f.Default != nil)
 	set("one_of", f.OneOf, len(f.OneOf) > 0)
+	set("gt", 0, f.Positive)
 	set("unique", true, f.Unique)
 	set("auto", true, f.Auto)
 	set("uuid", true, f.UUID)

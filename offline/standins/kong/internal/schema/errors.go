@@ -24,6 +24,23 @@ func (e *Errors) Set(name string, err any) {
 	e.Fields[name] = err
 }
 
+// SetPath records the error of a nested field, by the names on the way to it.
+func (e *Errors) SetPath(message string, names ...string) {
+	if e.Fields == nil {
+		e.Fields = map[string]any{}
+	}
+	into := e.Fields
+	for _, name := range names[:len(names)-1] {
+		next, ok := into[name].(map[string]any)
+		if !ok {
+			next = map[string]any{}
+			into[name] = next
+		}
+		into = next
+	}
+	into[names[len(names)-1]] = message
+}
+
 // Add records an error of the whole entity.
 func (e *Errors) Add(message string) { e.Entity = append(e.Entity, message) }
 

@@ -38,6 +38,7 @@ type Field struct {
 	Default  any
 	OneOf    []any
 	Between  *Range
+	Positive bool // greater than zero
 	LenMin   int
 	Check    Check
 
@@ -78,6 +79,8 @@ type Schema struct {
 	Shorthands []Shorthand
 	// Specialize returns the field list for one entity (plugins by name).
 	Specialize func(record map[string]any) ([]Field, Errors)
+	// SpecialChecks are the checks of one entity beyond Checks.
+	SpecialChecks func(record map[string]any) []EntityCheck
 	// Prepare adjusts a complete, valid entity before it is stored; given is
 	// what the client sent.
 	Prepare func(record, given map[string]any)

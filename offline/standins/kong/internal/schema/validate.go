@@ -25,6 +25,9 @@ func (s *Schema) Validate(record map[string]any) Errors {
 	}
 	errs = validateRecord(fields, record)
 	runChecks(s.Checks, record, &errs)
+	if s.SpecialChecks != nil {
+		runChecks(s.SpecialChecks(record), record, &errs)
+	}
 	return errs
 }
 
@@ -72,6 +75,9 @@ func (f *Field) validate(v any) any {
 		if n := v.(float64); n < f.Between.Min || n > f.Between.Max {
 			return fmt.Sprintf("value should be between %s and %s", number(f.Between.Min), number(f.Between.Max))
 		}
+	}
+	if f.Positive && v.(float64) <= 0 {
+		return "value must be greater than 0"
 	}
 	if f.UUID && !IsUUID(v.(string)) {
 		return "expected a valid UUID"

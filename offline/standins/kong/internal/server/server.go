@@ -41,7 +41,8 @@ func Run(config *conf.Config) error {
 	for _, warning := range config.Warnings {
 		slog.Warn(warning)
 	}
-	registry := plugin.Bundled()
+	shared := plugin.NewShared(config.Dictionaries)
+	registry := plugin.Bundled(shared)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	signals := make(chan os.Signal, 4)
@@ -70,10 +71,16 @@ func Run(config *conf.Config) error {
 	entities.Watch(certificates.update)
 	api := admin.New(admin.Server{
 		Store: entities, Registry: registry, Health: gateway.Pools, Config: config,
-		NodeID: schema.NewUUID(), Requests: gateway.Served,
+		NodeID: schema.NewUUID(), Requests: gateway.Served, Responses: shared.Responses,
 	})
+	clients := &connections{states: map[net.Conn]http.ConnState{}}
+	figures := metrics(api, shared, clients)
 	g := &group{certificates: certificates}
-	err = errors.Join(g.listen(config.Proxy, gateway), g.listen(config.Admin, api), g.listen(config.Status, status(api)))
+	err = errors.Join(
+		g.listen(config.Proxy, secured(config.ToHTTPS, gateway), clients.track),
+		g.listen(config.Admin, withMetrics(api, figures), nil),
+		g.listen(config.Status, withMetrics(status(api), figures), nil),
+	)
 	if err != nil {
 		g.close()
 		return err
@@ -122,7 +129,7 @@ type group struct {
 	servers      []*http.Server
 }
 
-func (g *group) listen(listens []conf.Listen, handler http.Handler) error {
+func (g *group) listen(listens []conf.Listen, handler http.Handler, track func(net.Conn, http.ConnState)) error {
 	for _, l := range listens {
 		socket, err := net.Listen("tcp", l.Address)
 		if err != nil {
@@ -130,7 +137,7 @@ func (g *group) listen(listens []conf.Listen, handler http.Handler) error {
 		}
 		server := &http.Server{
 			Handler: handler, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeaders,
-			ErrorLog: log.New(debugWriter{}, "", 0),
+			ErrorLog: log.New(debugWriter{}, "", 0), ConnState: track,
 		}
 		if l.TLS {
 			server.TLSConfig = &tls.Config{GetCertificate: g.certificates.get, MinVersion: tls.VersionTLS12}
@@ -193,6 +200,37 @@ func (g *group) close() {
 	for _, server := range g.servers {
 		_ = server.Close()
 	}
+}
+
+// secured answers plain requests with the way to TLS, where that is configured.
+func secured(to *conf.Redirect, next http.Handler) http.Handler {
+	if to == nil {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.TLS != nil {
+			next.ServeHTTP(w, r)
+			return
+		}
+		host := r.Host
+		if name, _, err := net.SplitHostPort(host); err == nil {
+			host = name
+		}
+		w.Header().Set("Server", conf.ServerHeader)
+		w.Header().Set("Location", "https://"+host+to.Port+r.URL.RequestURI())
+		w.WriteHeader(to.Status)
+	})
+}
+
+// withMetrics adds /metrics.
+func withMetrics(api, figures http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/metrics" && r.Method == http.MethodGet {
+			figures.ServeHTTP(w, r)
+			return
+		}
+		api.ServeHTTP(w, r)
+	})
 }
 
 // status is the read-only API of the status listener.
