@@ -1,0 +1,143 @@
+"""Vault: where secrets, identities and certificates come from. A keeper beside it initialises and unseals it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pulumi
+from pydantic import BaseModel, ConfigDict, Field
+
+from components._contract import Contract
+from components._limits import minimum_memory
+from components._naming import physical
+from components._resources import GeneratedSecret
+from components.workload import Port, Running, ServerArgs, WorkloadArgs, WorkloadSpec, reachable
+
+KEEPER_MEMORY_MIB = 128
+#: Vault's own cluster traffic; of one node with itself, but raft wants it named.
+CLUSTER_PORT = 8201
+#: The default of 5 is for slow machines and makes the election after a start take 5 to 10 s (Vault, raft storage).
+RAFT_MULTIPLIER = 1
+#: Of the limit, what Go's garbage collector aims at; the rest is the program's own pages (go.dev, GC guide).
+GO_MEMORY_SHARE = 0.8
+HERE = Path(__file__).parent
+CONFIG, SERVER = "vault.hcl", "vault_server.sh"
+KEEPER, POLICY, TOKEN = "vault_keeper.sh", "stack-policy.hcl", "stack-token"
+POLICY_SOURCE = "vault_stack_policy.hcl"
+#: The keeper's last word; one that is older than a minute is a hung keeper's.
+KEEPER_HEALTH = 'grep -qx ready /tmp/state && [ -n "$(find /tmp/state -mmin -1)" ] || { cat /tmp/state; exit 1; }'
+
+
+class VaultSpec(BaseModel):
+    """How Vault runs; known at plan time."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stack: str
+    contract: Contract
+    name: str = "vault"
+    memory_mib: int = Field(ge=minimum_memory("vault"))
+    port: Port
+
+    @property
+    def keeper(self) -> str:
+        """The keeper's name."""
+        return f"{self.name}-keeper"
+
+    @property
+    def internal(self) -> str:
+        """Where others on the platform's network reach it."""
+        return f"http://{self.name}:{self.contract.ports['http']}"
+
+
+class Vault(pulumi.ComponentResource):
+    """The server and its keeper. ``address`` and ``token`` are known once the keeper has made the token."""
+
+    address: pulumi.Output[str]
+    token: pulumi.Output[str]
+    internal: str
+    running: Running
+
+    def __init__(
+        self, name: str, spec: VaultSpec, args: ServerArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("nexus:index:Vault", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        token = GeneratedSecret(f"{name}-stack-token", opts=child)
+        server_files = {CONFIG: configuration(spec), SERVER: (HERE / SERVER).read_text()}
+        self.running = args.engine.run(
+            name, workload(spec), WorkloadArgs(image=args.image, network=args.network, files=server_files), child
+        )
+        keeper_files = {
+            KEEPER: (HERE / KEEPER).read_text(),
+            POLICY: (HERE / POLICY_SOURCE).read_text(),
+            TOKEN: token.value,
+        }
+        kept = args.engine.run(
+            f"{name}-keeper",
+            keeper(spec),
+            WorkloadArgs(image=args.image, network=args.network, files=keeper_files),
+            child,
+        )
+        self.internal = spec.internal
+        self.address = kept.ready.after(f"http://{reachable(spec.port.bind)}:{spec.port.host}")
+        self.token = pulumi.Output.secret(kept.ready.after(token.value))
+        self.register_outputs({"address": self.address, "host": self.running.host})
+
+
+def configuration(spec: VaultSpec) -> str:
+    """``vault.hcl``. Metrics need no token: they name no secret, and only the platform's network reaches them."""
+    port = spec.contract.ports["http"]
+    return f"""\
+ui = false
+disable_mlock = true
+log_level = "warn"
+api_addr = "{spec.internal}"
+cluster_addr = "https://{spec.name}:{CLUSTER_PORT}"
+
+listener "tcp" {{
+  address = "0.0.0.0:{port}"
+  tls_disable = true
+  telemetry {{
+    unauthenticated_metrics_access = true
+  }}
+}}
+
+storage "raft" {{
+  path = "{spec.contract.data}/raft"
+  node_id = "{spec.name}"
+  performance_multiplier = {RAFT_MULTIPLIER}
+}}
+
+telemetry {{
+  prometheus_retention_time = "1h"
+  disable_hostname = true
+}}
+"""
+
+
+def workload(spec: VaultSpec) -> WorkloadSpec:
+    """The server as a workload."""
+    return WorkloadSpec(
+        stack=spec.stack,
+        name=spec.name,
+        contract=spec.contract,
+        command=("sh", spec.contract.secret(SERVER), spec.contract.secret(CONFIG)),
+        env={"GOMEMLIMIT": f"{int(spec.memory_mib * GO_MEMORY_SHARE)}MiB"},
+        ports=(spec.port,),
+        memory_mib=spec.memory_mib,
+    )
+
+
+def keeper(spec: VaultSpec) -> WorkloadSpec:
+    """The keeper as a workload; its data volume holds the unseal key and nothing else does."""
+    volumes = (physical(spec.stack, f"{name}-data") for name in (spec.keeper, spec.name))
+    return WorkloadSpec(
+        stack=spec.stack,
+        name=spec.keeper,
+        kind="helper",
+        contract=spec.contract,
+        command=("sh", spec.contract.secret(KEEPER), spec.internal, *volumes),
+        memory_mib=KEEPER_MEMORY_MIB,
+        health=("sh", "-c", KEEPER_HEALTH),
+    )

@@ -1,0 +1,57 @@
+# What the stack's own token may do: declare engines, roles, identities and the secrets it generates. It reads none of
+# the services' secrets, takes no credentials, decrypts nothing, and cannot change this policy.
+
+path "auth/token/lookup-self" { capabilities = ["read"] }
+path "auth/token/renew-self" { capabilities = ["update"] }
+
+# Engines and the AppRole method.
+path "sys/mounts" { capabilities = ["read"] }
+path "sys/mounts/*" { capabilities = ["create", "read", "update", "delete"] }
+path "sys/auth" { capabilities = ["read"] }
+path "sys/auth/approle" { capabilities = ["create", "read", "update", "delete", "sudo"] }
+path "sys/auth/approle/tune" { capabilities = ["create", "read", "update"] }
+path "auth/approle/role/*" { capabilities = ["create", "read", "update", "delete"] }
+
+# Policies by name: its own is not among them.
+path "sys/policies/acl/service" { capabilities = ["create", "read", "update", "delete"] }
+path "sys/policies/acl/auth" { capabilities = ["create", "read", "update", "delete"] }
+path "sys/policies/acl/gateway-agent" { capabilities = ["create", "read", "update", "delete"] }
+
+# Secrets are written and removed, never read.
+path "secret/config" { capabilities = ["create", "read", "update"] }
+path "secret/data/services/*" { capabilities = ["create", "update", "delete"] }
+path "secret/data/admin/*" { capabilities = ["create", "update", "delete"] }
+path "secret/data/users/*" { capabilities = ["create", "update", "delete"] }
+path "secret/metadata/services/*" { capabilities = ["delete"] }
+path "secret/metadata/admin/*" { capabilities = ["delete"] }
+path "secret/metadata/users/*" { capabilities = ["delete"] }
+
+# Connections and roles of the engines that make credentials; their `creds/` are not among them.
+path "database/config/*" { capabilities = ["create", "read", "update", "delete"] }
+path "database/roles/*" { capabilities = ["create", "read", "update", "delete"] }
+path "rabbitmq/config/*" { capabilities = ["create", "read", "update", "delete"] }
+path "rabbitmq/roles/*" { capabilities = ["create", "read", "update", "delete"] }
+path "consul/config/*" { capabilities = ["create", "read", "update", "delete"] }
+path "consul/roles/*" { capabilities = ["create", "read", "update", "delete"] }
+
+# Keys are made and turned over; nothing is encrypted, decrypted, signed or exported with them.
+path "transit/keys/*" { capabilities = ["create", "read", "update", "delete"] }
+
+# The certificate authorities and their roles; certificates are issued to those who use them.
+path "pki/root" { capabilities = ["delete", "sudo"] }
+path "pki/root/*" { capabilities = ["create", "update"] }
+path "pki/issuer/*" { capabilities = ["read", "update", "delete"] }
+path "pki/issuers" { capabilities = ["read", "list"] }
+path "pki/keys" { capabilities = ["list"] }
+path "pki/key/*" { capabilities = ["read", "delete"] }
+path "pki/cert/*" { capabilities = ["read"] }
+path "pki/config/*" { capabilities = ["create", "read", "update", "delete"] }
+path "pki_int/root" { capabilities = ["delete", "sudo"] }
+path "pki_int/intermediate/*" { capabilities = ["create", "update"] }
+path "pki_int/issuer/*" { capabilities = ["read", "update", "delete"] }
+path "pki_int/issuers" { capabilities = ["read", "list"] }
+path "pki_int/keys" { capabilities = ["list"] }
+path "pki_int/key/*" { capabilities = ["read", "delete"] }
+path "pki_int/cert/*" { capabilities = ["read"] }
+path "pki_int/config/*" { capabilities = ["create", "read", "update", "delete"] }
+path "pki_int/roles/*" { capabilities = ["create", "read", "update", "delete"] }
