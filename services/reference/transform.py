@@ -99,4 +99,4 @@ def _read(body: bytes) -> Event:
 
 
 def _event(row: Any) -> Event:
-    return Event(**{**dict(row), "payload": json.loads(row["payload"])})
+    return Event(**{**dict(row), "payload": json.loads(row["payload"]), "correlation_id": row["correlation_id"] or ""})
