@@ -29,14 +29,32 @@ class RedisConnection:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RabbitmqConnection:
+    """RabbitMQ as one user sees it, on the platform's network: over AMQP, and over its management API."""
+
+    host: str
+    port: int
+    management_port: int
+    vhost: str
+    user: str
+    password: pulumi.Output[str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """A service as others reach it on the platform's network, over HTTP."""
+    """A service as others reach it on the platform's network: ``host`` is any instance, ``hosts`` names each."""
 
     name: str
     host: str
     port: int
+    hosts: tuple[str, ...] = ()
 
     @property
     def address(self) -> str:
-        """``host:port``."""
+        """``host:port`` of any instance."""
         return f"{self.host}:{self.port}"
+
+    @property
+    def instances(self) -> tuple[str, ...]:
+        """The names of all instances."""
+        return self.hosts or (self.host,)

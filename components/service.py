@@ -1,22 +1,52 @@
-"""An application service, connected to what it needs."""
+"""An application service: told where things are, and given nothing but the identity by which Vault lends it the rest."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 from pydantic import BaseModel, ConfigDict, Field
 
-from components._connections import Endpoint, PostgresConnection, RedisConnection
+from components._connections import Endpoint
 from components._contract import Contract
 from components._limits import minimum_memory
 from components.workload import Port, Running, ServerArgs, WorkloadArgs, WorkloadSpec
 
-POSTGRES_PASSWORD, REDIS_PASSWORD = "postgres-password", "redis-password"
+SECRET_ID = "vault-secret-id"  # noqa: S105  the file's name
+
+
+class Links(BaseModel):
+    """Where a service finds what it is connected to; known at plan time. What is None it does not need.
+
+    Each is a mapping of what comes after ``NEXUS_<NAME>_`` in the service's environment: host, port, database ...
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    postgres: Mapping[str, str | int] | None = None
+    redis: Mapping[str, str | int] | None = None
+    rabbitmq: Mapping[str, str | int] | None = None
+    consul: Mapping[str, str | int] | None = None
+    vault: Mapping[str, str | int] | None = None
+    ai: Mapping[str, str | int] | None = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment variables that say so."""
+        given = {name: link for name, link in self if link}
+        return {
+            f"NEXUS_{name}_{key}".upper(): str(value)
+            for name, link in given.items()
+            for key, value in link.items()
+            if value != ""
+        }
 
 
 class ServiceSpec(BaseModel):
-    """How a service runs; known at plan time."""
+    """How a service runs; known at plan time. ``role`` and ``settings`` are for the project's reference service."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -24,7 +54,13 @@ class ServiceSpec(BaseModel):
     contract: Contract
     name: str
     memory_mib: int = Field(ge=minimum_memory("service"))
+    cpus: float = Field(default=0, ge=0)
+    replicas: int = Field(default=1, ge=1)
     port: Port
+    public_url: str = ""
+    role: str = "items"
+    settings: Mapping[str, Any] = Field(default_factory=dict)
+    links: Links = Links()
     health_path: str = Field(default="/health", pattern="^/")
     ready_path: str = Field(default="/ready", pattern="^/")
 
@@ -36,52 +72,45 @@ class ServiceSpec(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceArgs(ServerArgs):
-    """What a service is made from. A connection that is None is one it does not need."""
+    """What a service is made from. ``secret_id`` is what it logs in to Vault with; its role there has its name."""
 
-    postgres: PostgresConnection | None = None
-    redis: RedisConnection | None = None
+    secret_id: pulumi.Input[str]
 
 
 class Service(pulumi.ComponentResource):
     """The service. ``endpoint`` is where others reach it on the platform's network."""
 
     endpoint: Endpoint
-
     running: Running
 
     def __init__(
         self, name: str, spec: ServiceSpec, args: ServiceArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("nexus:index:Service", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
         self.running = args.engine.run(
             name,
-            workload(spec, args.postgres, args.redis),
-            WorkloadArgs(image=args.image, network=args.network, files=files(args.postgres, args.redis)),
-            child,
+            workload(spec),
+            WorkloadArgs(image=args.image, network=args.network, files={SECRET_ID: args.secret_id}),
+            pulumi.ResourceOptions(parent=self),
         )
-        self.endpoint = Endpoint(name=spec.name, host=self.running.host, port=spec.target_port)
+        self.endpoint = Endpoint(
+            name=spec.name, host=self.running.host, port=spec.target_port, hosts=self.running.hosts
+        )
         self.register_outputs({"host": self.running.host, "port": spec.target_port})
 
 
-def workload(spec: ServiceSpec, postgres: PostgresConnection | None, redis: RedisConnection | None) -> WorkloadSpec:
-    """The service as a workload; its environment says where things are, its files hold the passwords."""
-    env = {"NEXUS_SERVICE": spec.name, "NEXUS_STACK": spec.stack, "NEXUS_PORT": str(spec.target_port)}
-    if postgres:
-        env |= {
-            "NEXUS_POSTGRES_HOST": postgres.host,
-            "NEXUS_POSTGRES_PORT": str(postgres.port),
-            "NEXUS_POSTGRES_DATABASE": postgres.database,
-            "NEXUS_POSTGRES_USER": postgres.user,
-            "NEXUS_POSTGRES_PASSWORD_FILE": spec.contract.secret(POSTGRES_PASSWORD),
-        }
-    if redis:
-        env |= {
-            "NEXUS_REDIS_HOST": redis.host,
-            "NEXUS_REDIS_PORT": str(redis.port),
-            "NEXUS_REDIS_USER": redis.user,
-            "NEXUS_REDIS_PASSWORD_FILE": spec.contract.secret(REDIS_PASSWORD),
-        }
+def workload(spec: ServiceSpec) -> WorkloadSpec:
+    """The service as a workload. Its secret id is read at each login, so another one restarts nothing."""
+    env = {
+        "NEXUS_SERVICE": spec.name,
+        "NEXUS_STACK": spec.stack,
+        "NEXUS_PORT": str(spec.target_port),
+        "NEXUS_ROLE": spec.role,
+        "NEXUS_VAULT_SECRET_ID_FILE": spec.contract.secret(SECRET_ID),
+        **({"NEXUS_PUBLIC_URL": spec.public_url} if spec.public_url else {}),
+        **({"NEXUS_SETTINGS": json.dumps(spec.settings, sort_keys=True)} if spec.settings else {}),
+        **spec.links.environment,
+    }
     return WorkloadSpec(
         stack=spec.stack,
         name=spec.name,
@@ -89,16 +118,9 @@ def workload(spec: ServiceSpec, postgres: PostgresConnection | None, redis: Redi
         env=env,
         ports=(spec.port,),
         memory_mib=spec.memory_mib,
+        cpus=spec.cpus,
+        replicas=spec.replicas,
         health=(*spec.contract.health, spec.health_path),
         ready=(*spec.contract.health, spec.ready_path),
+        live=(SECRET_ID,),
     )
-
-
-def files(postgres: PostgresConnection | None, redis: RedisConnection | None) -> dict[str, pulumi.Input[str]]:
-    """The passwords the service needs, by file name."""
-    held: dict[str, pulumi.Input[str]] = {}
-    if postgres:
-        held[POSTGRES_PASSWORD] = postgres.password
-    if redis:
-        held[REDIS_PASSWORD] = redis.password
-    return held
