@@ -26,15 +26,30 @@ def table() -> dict[str, Values]:
 
 @cache
 def pem() -> dict[str, str]:
-    """A self-signed certificate, its key, and the public half of that."""
-    argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    argv += ["-subj", "/CN=conformance.test", "-days", "2", "-keyout", "-", "-out", "-"]
-    text = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+    """A self-signed certificate, its key, the public half of that, a request, and an authority's certificate."""
+    new = [
+        "req",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-subj",
+        "/CN=conformance.test",
+    ]
+    text = _openssl(*new, "-x509", "-days", "2", "-addext", "basicConstraints=CA:FALSE", "-keyout", "-", "-out", "-")
     blocks = re.findall(r"-----BEGIN.*?-----END [^\n]*\n", text, re.DOTALL)
-    public = subprocess.run(
-        ["openssl", "pkey", "-pubout"], input=text, check=True, capture_output=True, text=True
-    ).stdout
-    return {"@key": blocks[0], "@certificate": blocks[1], "@public": public}
+    return {
+        "@key": blocks[0],
+        "@certificate": blocks[1],
+        "@public": _openssl("pkey", "-pubout", given=text),
+        "@request": _openssl(*new, "-keyout", "/dev/null"),
+        "@authority": _openssl(*new, "-x509", "-days", "2", "-keyout", "/dev/null"),
+    }
+
+
+def _openssl(*arguments: str, given: str = "") -> str:
+    return subprocess.run(["openssl", *arguments], input=given, check=True, capture_output=True, text=True).stdout
 
 
 @dataclass(frozen=True)
@@ -86,7 +101,7 @@ def same(wanted: Any, found: Any) -> bool:
     """Equal by meaning: "*" fits anything that is there, and an object may have more than is wanted."""
     if wanted == "*":
         return found not in (None, "")
-    if isinstance(wanted, str) and isinstance(found, str) and wanted.startswith("{"):
+    if isinstance(wanted, str) and isinstance(found, str) and wanted.startswith('{"'):
         return json.loads(wanted) == json.loads(found)
     if isinstance(wanted, dict) and isinstance(found, dict):
         return all(same(item, found.get(key)) for key, item in wanted.items())

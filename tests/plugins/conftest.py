@@ -57,15 +57,22 @@ def consul(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Server]
 
 
 @pytest.fixture(scope="session")
+def vault(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Server]:
+    with servers.vault(_server_binary("vault"), tmp_path_factory.mktemp("vault")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 def kong(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Server]:
     with servers.kong(_server_binary("kong-standin"), tmp_path_factory.mktemp("kong")) as server:
         yield server
 
 
-#: Provider configuration for a server's address.
-CONFIG: dict[str, Callable[[str], dict[str, str]]] = {
-    "kong": lambda address: {"kongAdminUri": f"http://{address}"},
-    "consul": lambda address: {"address": address, "scheme": "http"},
+#: Provider configuration for a server.
+CONFIG: dict[str, Callable[[servers.Server], dict[str, str]]] = {
+    "kong": lambda server: {"kongAdminUri": f"http://{server.address}"},
+    "consul": lambda server: {"address": server.address, "scheme": "http", "token": server.token},
+    "vault": lambda server: {"address": f"http://{server.address}", "token": server.token},
 }
 
 
@@ -79,7 +86,7 @@ def bench(request: pytest.FixtureRequest, binaries: dict[str, Path]) -> Iterator
             if package not in started:
                 server = request.getfixturevalue(package)
                 stub = stack.enter_context(driver.started(binaries[package]))
-                plugin = driver.configured(stub, package, CONFIG[package](server.address))
+                plugin = driver.configured(stub, package, CONFIG[package](server))
                 started[package] = Bench(plugin, server)
             return started[package]
 

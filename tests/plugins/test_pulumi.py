@@ -76,7 +76,7 @@ def stack(
     shutil.copytree(PROGRAM, folder, dirs_exist_ok=True)
     stack = Stack(folder, toolchain, {package: binaries[package] for package in ("kong", "consul")})
     stack.run("stack", "init", "conformance")
-    stack.config(kong=f"http://{kong.address}", consul=consul.address, port=8000)
+    stack.config(kong=f"http://{kong.address}", consul=consul.address, token=consul.token, port=8000)
     yield stack
     stack.run("destroy", "--yes", "--skip-preview")
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -33,6 +34,7 @@ func (c *checker) object(fields map[string]*Field, in values, path string) value
 		}
 		if in[name] != nil && !(field.kind == "json" && in[name] == "") {
 			out[name] = c.value(field, in[name], where)
+			c.handled(field, out[name], where)
 		}
 	}
 	for _, name := range sorted(fields) {
@@ -135,6 +137,14 @@ func (c *checker) scalar(field *Field, in any, path string) any {
 	return text
 }
 
+// handled refuses a value that is right but that nothing here acts on.
+func (c *checker) handled(field *Field, value any, path string) {
+	_, later := value.(unknown)
+	if can := number(field.Only); len(field.Only) > 0 && !later && !slices.Contains(can.([]any), value) {
+		c.fail(path, "%s can only be %v with this build of the plugin", path, joined(field.Only, " or "))
+	}
+}
+
 func (c *checker) text(field *Field, text, path string) {
 	switch field.kind {
 	case "json":
@@ -145,6 +155,10 @@ func (c *checker) text(field *Field, text, path string) {
 	case "duration":
 		if _, err := time.ParseDuration(text); err != nil {
 			c.fail(path, "%s must be a duration such as 10s or 1m30s, not %q", path, text)
+		}
+	case "seconds":
+		if _, ok := lengthOf(text); !ok && text != "" {
+			c.fail(path, "%s must be a duration such as 90, 10s, 1h30m or 7d, not %q", path, text)
 		}
 	}
 }

@@ -31,6 +31,7 @@ type client struct {
 	base    string
 	headers map[string]string
 	retry   []string
+	hints   map[string]string
 	http    *http.Client
 
 	once  sync.Mutex // guards found
@@ -43,6 +44,7 @@ type answer struct {
 	body   any
 	text   string
 	call   string
+	hints  map[string]string
 }
 
 func newClient(server Server, config values) (*client, error) {
@@ -56,6 +58,7 @@ func newClient(server Server, config values) (*client, error) {
 		address = scheme + "://" + address
 	}
 	c := &client{base: strings.TrimRight(address, "/"), headers: map[string]string{}, retry: server.Retry, found: values{}}
+	c.hints = server.Hints
 	if prefix := in.text(server.Path, nil); strings.Trim(prefix, "/") != "" {
 		c.base += prefix
 	}
@@ -129,6 +132,9 @@ func (c *client) send(ctx context.Context, method, path string, body any, header
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		out, err := c.attempt(ctx, method, path, payload, headers)
 		if !c.again(out, err) || time.Now().Add(pause).After(until) {
+			if err != nil {
+				err = fmt.Errorf("%w%s", err, hint(c.hints, err.Error()))
+			}
 			return out, err
 		}
 		select {
@@ -161,7 +167,7 @@ func (c *client) attempt(ctx context.Context, method, path string, payload []byt
 	if err != nil {
 		return nil, err
 	}
-	out := &answer{status: response.StatusCode, text: string(text), call: method + " " + c.base + path}
+	out := &answer{status: response.StatusCode, text: string(text), call: method + " " + c.base + path, hints: c.hints}
 	if json.Unmarshal(text, &out.body) != nil {
 		out.body = nil
 	}
@@ -172,17 +178,34 @@ func (c *client) again(out *answer, err error) bool {
 	if err != nil {
 		return errors.Is(err, syscall.ECONNREFUSED)
 	}
-	notReady := func(text string) bool { return strings.Contains(out.text, text) }
-	return out.status == 502 || out.status == 503 || out.status == 500 && slices.ContainsFunc(c.retry, notReady)
+	return out.status == 502 || out.status == 503 || out.status == 500 && out.says(c.retry)
 }
 
-// failed turns an error answer into an error that shows what the server said.
+// failed turns an error answer into an error that shows what the server said, and what may be done about it.
 func (a *answer) failed() error {
 	text := strings.TrimSpace(a.text)
+	if list, ok := getPath(a.body, "errors").([]any); ok && len(list) > 0 {
+		text = strings.TrimSpace(joined(list, "; "))
+	}
 	if len(text) > shownBody {
 		text = text[:shownBody] + "..."
 	}
-	return fmt.Errorf("%s was answered %d: %s", a.call, a.status, text)
+	return fmt.Errorf("%s was answered %d: %s%s", a.call, a.status, text, hint(a.hints, text))
+}
+
+// hint is what is known to help against an error.
+func hint(hints map[string]string, text string) string {
+	for _, part := range sorted(hints) {
+		if strings.Contains(text, part) {
+			return "\n" + hints[part]
+		}
+	}
+	return ""
 }
 
 func (a *answer) ok() bool { return a.status >= 200 && a.status < 300 }
+
+// says tells whether one of the texts is in the answer.
+func (a *answer) says(texts []string) bool {
+	return slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(a.text, text) })
+}

@@ -2,6 +2,8 @@ package engine
 
 import (
 	"encoding/json"
+	"maps"
+	"strconv"
 	"strings"
 )
 
@@ -16,7 +18,12 @@ func encode(fields map[string]*Field, in, body values) {
 		if !given || field.API == "-" || field.Output {
 			continue
 		}
-		setPath(body, field.API, field.encode(value))
+		sent := field.encode(value)
+		if members, ok := sent.(values); ok && field.API == "." {
+			maps.Copy(body, members)
+			continue
+		}
+		setPath(body, field.API, sent)
 	}
 }
 
@@ -33,8 +40,8 @@ func (f *Field) encode(value any) any {
 		}
 		return v
 	case []any:
-		if f.Codec == "named-values" {
-			return encodeNamed(f, v)
+		if codec, ok := codecs[f.Codec]; ok {
+			return codec.encode(f, v)
 		}
 		out := make([]any, len(v))
 		for i, item := range v {
@@ -53,21 +60,6 @@ func (f *Field) encode(value any) any {
 		return out
 	}
 	return value
-}
-
-// encodeNamed turns a list of {name, value(s)} into one map.
-func encodeNamed(f *Field, list []any) values {
-	out := values{}
-	for _, item := range list {
-		entry, _ := item.(values)
-		name, _ := entry["name"].(string)
-		for key := range f.Fields {
-			if key != "name" {
-				out[name] = entry[key]
-			}
-		}
-	}
-	return out
 }
 
 // setPath puts a value at a dotted path. Null removes the whole first step: {"service": null}, not {"service": {"id": null}}.
@@ -93,11 +85,18 @@ func setPath(body values, path string, value any) {
 
 func getPath(in any, path string) any {
 	for _, step := range strings.Split(path, ".") {
-		object, ok := in.(values)
-		if !ok {
+		switch inner := in.(type) {
+		case values:
+			in = inner[step]
+		case []any:
+			at, err := strconv.Atoi(step)
+			if err != nil || at >= len(inner) {
+				return nil
+			}
+			in = inner[at]
+		default:
 			return nil
 		}
-		in = object[step]
 	}
 	return in
 }
@@ -126,13 +125,22 @@ func (f *Field) decode(value, declared any, around values) any {
 	if declared == nil && f.Implicit != nil && value == number(f.Implicit) {
 		return nil
 	}
+	if f.kind == "seconds" {
+		return secondsAs(value, declared)
+	}
 	var out any
+	if codec, ok := codecs[f.Codec]; ok && value != nil {
+		value = codec.decode(f, value, declared)
+	}
 	switch v := value.(type) {
 	case values:
 		out = f.decodeMap(v, declared, around)
 	case []any:
 		out = f.decodeList(v, declared)
 	default:
+		if text, ok := declared.(string); ok && f.Alias[text] != "" && f.Alias[text] == value {
+			return declared
+		}
 		return value
 	}
 	if list, ok := out.([]any); ok && f.kind == "set" {
@@ -183,23 +191,16 @@ func (f *Field) decodeMap(in values, declared any, around values) any {
 	case f.kind == "object":
 		inner, _ := declared.(values)
 		return decode(f.Fields, in, inner)
-	case f.Codec == "named-values":
-		out := []any{}
-		for _, name := range sorted(in) {
-			for key := range f.Fields {
-				if key != "name" {
-					out = append(out, values{"name": name, key: in[name]})
-				}
-			}
-		}
-		return out
 	}
 	out := values{}
 	for key, item := range in {
 		out[key] = item
 	}
+	was, _ := declared.(values)
 	for _, key := range f.Hide {
-		delete(out, key)
+		if _, kept := was[key]; !kept {
+			delete(out, key)
+		}
 	}
 	return out
 }

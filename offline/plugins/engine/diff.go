@@ -167,6 +167,8 @@ func sameScalar(field *Field, old, new any) bool {
 			return sameJSON(oldText, newText)
 		case "duration":
 			return sameDuration(oldText, newText)
+		case "seconds":
+			return sameSeconds(oldText, newText)
 		}
 	}
 	return old == new
@@ -200,7 +202,7 @@ func (row *Row) response(changes []change, state, news values) *pulumirpc.DiffRe
 func (row *Row) collides(state, news values) bool {
 	for _, name := range row.Unique {
 		field := row.Fields[name]
-		if !equal(field, state[name], news[name]) {
+		if chosen := field.Computed && field.From == "" && news[name] == nil; chosen || !equal(field, state[name], news[name]) {
 			return false
 		}
 	}

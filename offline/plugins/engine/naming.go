@@ -47,12 +47,21 @@ func (s *server) hidden(row *Row, from ...resource.PropertyMap) []string {
 		}
 	}
 	for _, in := range from {
-		for key, value := range in {
-			field := row.Fields[string(key)]
-			leaves(value, field != nil && field.Secret, collect)
-		}
+		concealed(row.Fields, in, collect)
 	}
 	return out
+}
+
+// concealed visits what is secret by the fields or by itself, at any depth.
+func concealed(fields map[string]*Field, in resource.PropertyMap, visit func(string)) {
+	for key, value := range in {
+		field := fields[string(key)]
+		if field != nil && field.kind == "object" && value.IsObject() {
+			concealed(field.Fields, value.ObjectValue(), visit)
+			continue
+		}
+		leaves(value, field != nil && field.Secret, visit)
+	}
 }
 
 // leaves visits the texts of a value that are secret, and those inside a text that is itself JSON.

@@ -9,6 +9,8 @@ func (r *Row) foreseen(inputs, state values) values {
 		switch value := inputs[name]; {
 		case value != nil:
 			out[name] = foreseenValue(field, value)
+		case field.Made != "" && state != nil:
+			out[name] = state[name]
 		case field.Output && state == nil, field.Computed && state == nil:
 			out[name] = unknown{}
 		case field.Computed && !field.Output:

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 )
 
 // errGone says that the object is not there (any more).
@@ -98,12 +97,24 @@ func (r *rest) create(ctx context.Context, in scope) (string, values, error) {
 	if err != nil {
 		return "", nil, err
 	}
-	if !made.ok() {
-		return "", nil, made.failed()
+	fresh := made.ok()
+	if !fresh {
+		if made, err = r.adopt(ctx, in, made); err != nil {
+			return "", nil, err
+		}
 	}
 	in.response = made.body
 	in.id = in.text(r.row.ID, nil)
+	if err := r.also(ctx, in); err != nil {
+		if fresh { // half an object would be in the way of the next attempt
+			err = errors.Join(err, r.delete(ctx, in))
+		}
+		return "", nil, err
+	}
 	state, err := r.settle(ctx, in, made.body)
+	if err == nil {
+		r.made(state, in.inputs, made.body)
+	}
 	return in.id, state, err
 }
 
@@ -144,7 +155,10 @@ func (r *rest) read(ctx context.Context, in scope) (values, error) {
 			return nil, err
 		}
 	}
-	found, err := r.call(ctx, in, r.row.Read, nil)
+	if r.row.Read == "" {
+		return r.state(in, nil), nil
+	}
+	found, err := r.call(ctx, in, r.row.Read, in.filled(r.row.ReadBody))
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +170,7 @@ func (r *rest) read(ctx context.Context, in scope) (values, error) {
 	}
 	object := found.body
 	if r.row.Unwrap != "" {
-		object = getPath(object, r.row.Unwrap)
+		object = getPath(object, in.text(r.row.Unwrap, nil))
 	}
 	if list, ok := object.([]any); ok {
 		object = nil
@@ -177,8 +191,12 @@ func (r *rest) joined(ctx context.Context, in scope, object values) (values, err
 		if err != nil {
 			return nil, err
 		}
-		if !found.ok() {
+		if !found.ok() && !r.absent(found) {
 			return nil, found.failed()
+		}
+		if join.Unwrap != "" {
+			object[name] = getPath(found.body, join.Unwrap)
+			continue
 		}
 		list, _ := found.body.([]any)
 		object[name] = filter(in, list, join.Where)
@@ -202,6 +220,5 @@ func filter(in scope, list []any, where map[string]string) []any {
 }
 
 func (r *rest) absent(found *answer) bool {
-	said := func(text string) bool { return strings.Contains(found.text, text) }
-	return slices.Contains(r.row.NotFound, found.status) || slices.ContainsFunc(r.row.NotFoundText, said)
+	return slices.Contains(r.row.NotFound, found.status) || found.says(r.row.NotFoundText)
 }

@@ -67,7 +67,7 @@ func (t *Table) spec(field *Field, name, owner string, types values) values {
 		fields, required := t.specs(field.Fields, token, types, false)
 		types[token] = values{"type": "object", "properties": fields, "required": required}
 		return values{"$ref": "#/types/" + token}
-	case "json", "duration":
+	case "json", "duration", "seconds":
 		return values{"type": "string"}
 	}
 	return values{"type": field.kind}

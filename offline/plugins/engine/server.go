@@ -194,9 +194,13 @@ func (s *server) during(ctx context.Context) (context.Context, context.CancelFun
 }
 
 func (s *server) fail(verb string, urn string, err error, secrets []string) error {
+	return s.failed(resource.URN(urn).Name(), verb, err, secrets)
+}
+
+func (s *server) failed(name, verb string, err error, secrets []string) error {
 	text := err.Error()
 	for _, secret := range secrets {
 		text = strings.ReplaceAll(text, secret, "[secret]")
 	}
-	return fmt.Errorf("%s %s: %s", verb, resource.URN(urn).Name(), text)
+	return fmt.Errorf("%s %s: %s", verb, name, text)
 }

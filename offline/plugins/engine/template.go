@@ -31,10 +31,17 @@ func (s scope) text(template string, escape func(string) string) string {
 	})
 }
 
-// value resolves "a|b": the first that is not empty.
+// value resolves "a|b": the first that is not empty. "a:+text" is the text unless a is empty; a name in quotes is a text.
 func (s scope) value(names string) any {
 	for _, name := range strings.Split(names, "|") {
+		if literal, ok := strings.CutPrefix(name, "'"); ok {
+			return strings.TrimSuffix(literal, "'")
+		}
+		name, text, chosen := strings.Cut(name, ":+")
 		if value := s.one(name); !zero(value) {
+			if chosen {
+				return text
+			}
 			return value
 		}
 	}
@@ -80,6 +87,14 @@ func (s scope) fill(in any) any {
 		return out
 	}
 	return number(in)
+}
+
+// filled fills the templates of a body; nil stays nil.
+func (s scope) filled(body map[string]any) any {
+	if body == nil {
+		return nil
+	}
+	return s.fill(values(body))
 }
 
 // request splits "METHOD /path?query" and fills it; query keys without a value are left out.

@@ -122,7 +122,12 @@ func (r *Row) conceal(out resource.PropertyMap, from ...resource.PropertyMap) re
 	for _, in := range from {
 		annotateMap(out, in)
 	}
-	for name, field := range r.Fields {
+	concealFields(r.Fields, out)
+	return out
+}
+
+func concealFields(fields map[string]*Field, out resource.PropertyMap) {
+	for name, field := range fields {
 		key := resource.PropertyKey(name)
 		value, ok := out[key]
 		if !ok || value.IsSecret() {
@@ -131,9 +136,10 @@ func (r *Row) conceal(out resource.PropertyMap, from ...resource.PropertyMap) re
 		with, follows := out[resource.PropertyKey(field.SecretWith)]
 		if field.Secret || follows && with.ContainsSecrets() {
 			out[key] = resource.MakeSecret(value)
+		} else if field.kind == "object" && value.IsObject() {
+			concealFields(field.Fields, value.ObjectValue())
 		}
 	}
-	return out
 }
 
 // zero tells whether a value says no more than an absent one: the servers do not keep the two apart.

@@ -56,6 +56,7 @@ func (r *rest) update(ctx context.Context, in scope, state values) (values, erro
 	if err := r.prepare(ctx, &in); err != nil {
 		return nil, err
 	}
+	before := state
 	if r.row.Prune != nil {
 		now, err := r.read(ctx, in)
 		if err != nil && !errors.Is(err, errGone) {
@@ -64,33 +65,67 @@ func (r *rest) update(ctx context.Context, in scope, state values) (values, erro
 		r.carry(in.inputs, now)
 		state = now
 	}
-	removed := values{}
-	for name, field := range r.row.Fields {
-		partial := strings.HasPrefix(r.row.Update, "PATCH ")
-		if partial && in.inputs[name] == nil && !zero(state[name]) && !field.Computed && !field.Output {
-			removed[name] = nil
-		}
-	}
-	body := r.body(in, removed)
+	removed := r.removed(r.row.Fields, in.inputs, state)
+	sent := in
+	sent.inputs = unchanged(r.row.Fields, in.inputs, state)
+	body := r.body(sent, removed)
 	for name, template := range r.row.UpdateBody {
 		if value := in.fill(template); value != nil {
 			body[name] = value
 		}
 	}
-	done, err := r.call(ctx, in, r.row.Update, body)
+	done, err := r.write(ctx, in, body)
 	if err != nil {
 		return nil, err
 	}
-	if r.absent(done) && !done.ok() {
+	if err = r.refused(done); err == nil {
+		err = r.prune(ctx, in, state)
+	}
+	if err == nil {
+		err = r.also(ctx, in)
+	}
+	if errors.Is(err, errGone) {
 		return nil, fmt.Errorf("the object with id %q is not on the server any more: run a refresh, then update again", in.id)
 	}
-	if !done.ok() {
-		return nil, done.failed()
-	}
-	if err := r.prune(ctx, in, state); err != nil {
+	if err != nil {
 		return nil, err
 	}
-	return r.settle(ctx, in, done.body)
+	updated, err := r.settle(ctx, in, done.body)
+	for name, field := range r.row.Fields {
+		if err == nil && field.Made != "" && before[name] != nil {
+			updated[name] = before[name]
+		}
+	}
+	return updated, err
+}
+
+// removed is what an update has to say about fields that are no longer declared.
+func (r *rest) removed(fields map[string]*Field, inputs, state values) values {
+	out := values{}
+	for name, field := range fields {
+		inner, declared := inputs[name].(values)
+		if was, _ := state[name].(values); declared && field.API == "." && r.server.Partial {
+			out[name] = r.removed(field.Fields, inner, was)
+		}
+		if inputs[name] != nil || zero(state[name]) || field.Computed || field.Output {
+			continue
+		}
+		switch {
+		case strings.HasPrefix(r.row.Update, "PATCH "):
+			out[name] = nil
+		case r.server.Partial:
+			out[name] = field.empty()
+		}
+	}
+	return out
+}
+
+// write makes the update's own request, if it has one.
+func (r *rest) write(ctx context.Context, in scope, body any) (*answer, error) {
+	if r.row.Update == "" {
+		return &answer{status: 204}, nil
+	}
+	return r.call(ctx, in, r.row.Update, body)
 }
 
 func (r *rest) prune(ctx context.Context, in scope, state values) error {
@@ -125,11 +160,10 @@ func (r *rest) delete(ctx context.Context, in scope) error {
 	if in.lookups == nil {
 		in.lookups = values{}
 	}
-	var body any
-	if r.row.DeleteBody != nil {
-		body = in.fill(values(r.row.DeleteBody))
+	if r.row.Delete == "" || r.row.DeleteWhen != "" && in.text(r.row.DeleteWhen, nil) == "" {
+		return nil
 	}
-	done, err := r.call(ctx, in, r.row.Delete, body)
+	done, err := r.call(ctx, in, r.row.Delete, in.filled(r.row.DeleteBody))
 	if err != nil {
 		return err
 	}

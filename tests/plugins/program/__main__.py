@@ -7,7 +7,7 @@ import pulumi_kong as kong
 config = pulumi.Config("conformance")
 port = config.require_int("port")
 gateway = kong.Provider("gateway", kong_admin_uri=config.require("kong"))
-registry = consul.Provider("registry", address=config.require("consul"), scheme="http")
+registry = consul.Provider("registry", address=config.require("consul"), scheme="http", token=config.require("token"))
 
 in_kong = pulumi.ResourceOptions(provider=gateway)
 upstream = kong.Upstream(
