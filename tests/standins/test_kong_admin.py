@@ -233,7 +233,7 @@ def test_a_plugin_is_checked_by_its_own_schema(kong: Gateway) -> None:
         "config": {"status_code": "value should be between 100 and 599"}
     }
     assert refused(name="request-termination", config={"message": "m", "body": "b"}) == {
-        "config": {"@entity": ["message cannot be used with content_type or body"]}
+        "config": "message cannot be used with content_type or body"
     }
     consumer = kong.post("/consumers", username="ann")
     assert refused(name="cors", consumer={"id": consumer["id"]}) == {"consumer": "value must be null"}

@@ -21,7 +21,7 @@ var requestTermination = Definition{
 		schema.Flag("echo", false),
 		{Name: "trigger", Type: schema.String, Check: schema.CheckHeaderName},
 	},
-	Checks: []schema.EntityCheck{{Label: "exclusive", Run: checkTermination}},
+	Valid: checkTermination,
 	New: func(config map[string]any) any {
 		return &termination{
 			status: int(num(config, "status_code")), message: str(config, "message"), body: str(config, "body"),
@@ -30,17 +30,18 @@ var requestTermination = Definition{
 	},
 }
 
-func checkTermination(entity map[string]any, errs *schema.Errors) {
-	c := record(entity, "config")
+func checkTermination(v any) string {
+	c := v.(map[string]any)
 	message, body, kind := str(c, "message") != "", str(c, "body") != "", str(c, "content_type") != ""
 	switch {
 	case message && (kind || body):
-		errs.Add("message cannot be used with content_type or body")
+		return "message cannot be used with content_type or body"
 	case kind && !body:
-		errs.Add("content_type requires a body")
+		return "content_type requires a body"
 	case flag(c, "echo") && (kind || body):
-		errs.Add("echo cannot be used with content_type and body")
+		return "echo cannot be used with content_type and body"
 	}
+	return ""
 }
 
 type termination struct {

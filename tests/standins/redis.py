@@ -1,0 +1,57 @@
+"""A Redis server for the gateway's counters, with the user that the platform gives the gateway."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from tests.ports import free_port
+from tests.standins.gateway import eventually
+
+BINARY = Path("/usr/bin/redis-server")
+PASSWORD = "counting-S3cret"
+#: What components/redis.py allows a user, on the gateway's own keys.
+USERS = f"""\
+user default off
+user kong on >{PASSWORD} ~ratelimit:* &* +@all -@admin -@dangerous
+user test on nopass ~* &* +@all
+"""
+
+
+class Counters:
+    """One server of its own; ``settings`` is what a plugin's configuration says about it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        (folder / "users.acl").write_text(USERS)
+        plain: dict[str, Any] = {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.getuid() == 0 else {}
+        for path in (folder, *folder.parents[:2]):
+            path.chmod(0o755)
+        self.process = subprocess.Popen(
+            [BINARY, "--port", str(self.port), "--save", "", "--aclfile", folder / "users.acl", "--bind", "127.0.0.1"],
+            stdout=subprocess.DEVNULL, cwd="/", **plain,
+        )  # fmt: skip
+        eventually(self._listens, 10)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {"host": "127.0.0.1", "port": self.port, "username": "kong", "password": PASSWORD, "timeout": 500}
+
+    def _listens(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 1).close()
+        except OSError:
+            return False
+        return True
+
+    def ask(self, *words: str) -> str:
+        """The server's answer to one command, as redis-cli prints it."""
+        command = ["redis-cli", "-p", str(self.port), "--user", "test", "--pass", "any", "--no-auth-warning", *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait(5)
