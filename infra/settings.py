@@ -37,6 +37,9 @@ class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
 
+#: What is declared with a generation, so that a higher one makes it anew: logins of PostgreSQL, users of Redis and
+#: RabbitMQ, the secret ids by which services log in to Vault, passwords of the users that settings name.
+Rotated = Literal["postgres", "redis", "rabbitmq", "identities", "users"]
 Role = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
 
 
@@ -133,6 +136,9 @@ class Settings(Model):
     )
     leases: Leases = Field(default=Leases(), description="Life of lent credentials; see below.")
     ai: Upstream = Field(default=Upstream(), description="The AI upstream; see below.")
+    rotations: dict[Rotated, Annotated[int, Field(ge=0)]] = Field(
+        default_factory=dict, description="How often each was rotated; `./nexus rotate` counts it up."
+    )
     protect: bool = Field(default=False, description="Refuse to delete what holds data, until this is false again.")
     services: dict[str, ServiceSettings] = Field(
         default_factory=dict, description="Changes to catalogue entries, by service name."
