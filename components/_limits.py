@@ -11,6 +11,7 @@ MINIMUM_MEMORY_MIB: Mapping[str, int] = {
     "redis": 32,  # an empty server holds 8 MiB; an AOF rewrite copies what it holds
     "consul": 64,  # a single server at rest holds 45 MiB
     "consul-esm": 16,
+    "vault": 192,  # a server with its engines at rest holds 100 MiB; a backup of its storage is made in memory
     "kong": 64,  # the original's one worker and shared dictionaries: 128 m mem_cache_size is virtual
     "healer": 32,  # one Python process without packages: 14 MiB
     "service": 64,  # the reference service at rest holds about 60 MiB

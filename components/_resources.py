@@ -25,6 +25,11 @@ class GeneratedSecret(pulumi.CustomResource):
         super().__init__("nexus:index:GeneratedSecret", name, props, opts)
 
 
+def rotated(name: str, generation: int, opts: pulumi.ResourceOptions | None = None) -> GeneratedSecret:
+    """A secret that is made anew when ``generation``, the number of its rotations, grows."""
+    return GeneratedSecret(name, keepers={"generation": str(generation)} if generation else None, opts=opts)
+
+
 def passwords(secrets: Mapping[str, GeneratedSecret]) -> pulumi.Output[dict[str, str]]:
     """The values of secrets by their keys, once all are known; also of none, for which ``Output.all`` gives a list."""
     return pulumi.Output.all(**{key: secret.value for key, secret in secrets.items()}).apply(dict)
@@ -68,7 +73,12 @@ class Files(pulumi.CustomResource):
 
 
 class Exec(pulumi.CustomResource):
-    """A command run inside a container until it succeeds; run again when an input changes."""
+    """A command run inside a container until it succeeds; run again when an input changes.
+
+    ``containerId`` is another with another container: what has to be done anew then takes it as a trigger.
+    """
+
+    containerId: pulumi.Output[str]  # noqa: N815  the engine's name for it
 
     def __init__(
         self,
@@ -96,4 +106,50 @@ class Exec(pulumi.CustomResource):
 
     def after(self, value: pulumi.Input[str]) -> pulumi.Output[str]:
         """``value``, but known only once the command has succeeded: the way to make something wait for it."""
+        return pulumi.Output.all(self.id, value).apply(lambda both: both[1])
+
+
+class Job(pulumi.CustomResource):
+    """A container run once, to its end; run again when an input changes. An error has the end of its log."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        container: str,
+        labels: Mapping[str, str],
+        image: pulumi.Input[str],
+        network: pulumi.Input[str],
+        user: str,
+        command: Sequence[str],
+        env: Mapping[str, str] | None = None,
+        volume: pulumi.Input[str] | None = None,
+        mount: str | None = None,
+        tmpfs: Mapping[str, str] | None = None,
+        memory: int = 256,
+        triggers: Mapping[str, pulumi.Input[str]] | None = None,
+        masked: Sequence[pulumi.Input[str]] = (),
+        timeout: int = 300,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        props = {
+            "container": container,
+            "labels": labels,
+            "image": image,
+            "network": network,
+            "user": user,
+            "command": list(command),
+            "env": env,
+            "volume": volume,
+            "mount": mount,
+            "tmpfs": tmpfs,
+            "memory": memory,
+            "triggers": triggers,
+            "masked": [pulumi.Output.secret(value) for value in masked] or None,
+            "timeout": timeout,
+        }
+        super().__init__("nexus:index:Job", name, props, opts)
+
+    def after(self, value: pulumi.Input[str]) -> pulumi.Output[str]:
+        """``value``, but known only once the container has ended well."""
         return pulumi.Output.all(self.id, value).apply(lambda both: both[1])

@@ -1,4 +1,4 @@
-"""PostgreSQL, with a database and its owner for each service that needs one."""
+"""PostgreSQL, with a database for each service that needs one, and logins that reach no more than they have to."""
 
 from __future__ import annotations
 
@@ -10,37 +10,25 @@ from pydantic import BaseModel, ConfigDict, Field
 from components._connections import PostgresConnection
 from components._contract import Contract
 from components._limits import minimum_memory
-from components._resources import GeneratedSecret, passwords
+from components._postgres import MAINTENANCE, Database, script
+from components._resources import GeneratedSecret, passwords, rotated
 from components.workload import Port, Running, ServerArgs, WorkloadArgs, WorkloadSpec
 
 PASSWORD_FILE = "password"  # noqa: S105  the file's name, as the contract has it
+#: Logins that are the platform's: Vault makes the services' roles, migrations change their schemas, and the pooler
+#: looks up who may log in.
+VAULT, MIGRATOR, POOLER = "vault", "migrator", "pooler"
+LOGINS = (VAULT, MIGRATOR, POOLER)
 #: A quarter of the memory for shared buffers, three quarters assumed cached (postgresql.org, Resource Consumption).
 SHARED_BUFFERS_SHARE, CACHE_SHARE = 4, 4 / 3
-
-#: Creates what is missing and sets the passwords again, so that a changed one takes effect instead of locking services
-#: out. A failing statement is not logged with its text: it may hold a password.
-PREAMBLE = "\\set ON_ERROR_STOP on\nSET log_min_error_statement = panic;\nSET client_min_messages = warning;\n"
-DATABASE = """\
-SELECT format('CREATE ROLE %I LOGIN', '{owner}')
- WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{owner}') \\gexec
-ALTER ROLE "{owner}" PASSWORD '{password}';
-SELECT format('CREATE DATABASE %I OWNER %I', '{name}', '{owner}')
- WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{name}') \\gexec
-REVOKE CONNECT ON DATABASE "{name}" FROM PUBLIC;
-"""
-
-
-class Database(BaseModel):
-    """A database and the role that owns it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")
-    owner: str = Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")
+#: A connection at rest holds 1.5 to 3 MiB of its own; as many as fit in what the buffers leave, within reason.
+MIB_PER_CONNECTION, FEWEST_CONNECTIONS, MOST_CONNECTIONS = 3, 40, 200
+#: What has to fit beside the pooler's: Kong's own, Vault's, migrations, exporters and superusers.
+RESERVED_CONNECTIONS = 20
 
 
 class PostgresSpec(BaseModel):
-    """How PostgreSQL runs; known at plan time."""
+    """How PostgreSQL runs; known at plan time. ``generation`` counts the rotations of the logins' passwords."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -50,32 +38,35 @@ class PostgresSpec(BaseModel):
     memory_mib: int = Field(ge=minimum_memory("postgres"))
     port: Port
     databases: tuple[Database, ...] = ()
+    cpus: float = Field(default=0, ge=0)
+    generation: int = Field(default=0, ge=0)
+
+    @property
+    def max_connections(self) -> int:
+        """How many connections the memory allows."""
+        return max(FEWEST_CONNECTIONS, min(MOST_CONNECTIONS, self.memory_mib // MIB_PER_CONNECTION))
 
 
 class Postgres(pulumi.ComponentResource):
-    """The server. ``connections`` has one per database name; ``running.ready`` opens when all of them exist."""
+    """The server. ``running.ready`` opens when all databases exist.
+
+    ``connections`` has one per database whose owner logs in by itself; ``logins`` those of the platform's own logins.
+    """
 
     connections: dict[str, PostgresConnection]
+    logins: dict[str, PostgresConnection]
     running: Running
 
     def __init__(
         self, name: str, spec: PostgresSpec, args: ServerArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("nexus:index:Postgres", name, None, opts)
-        port = spec.contract.ports["sql"]
         child = pulumi.ResourceOptions(parent=self)
         superuser = GeneratedSecret(f"{name}-password", opts=child)
-        owners = {d.owner: GeneratedSecret(f"{name}-{d.owner}-password", opts=child) for d in spec.databases}
-        self.connections = {
-            d.name: PostgresConnection(
-                host=spec.name,
-                port=port,
-                database=d.name,
-                user=d.owner,
-                password=owners[d.owner].value,
-            )
-            for d in spec.databases
-        }
+        named = [*LOGINS, *(d.owner for d in spec.databases if d.login)]
+        secrets = {login: rotated(f"{name}-{login}-password", spec.generation, child) for login in named}
+        self.connections = {d.name: _connection(spec, d.name, d.owner, secrets) for d in spec.databases if d.login}
+        self.logins = {login: _connection(spec, MAINTENANCE, login, secrets) for login in LOGINS}
         self.running = args.engine.run(
             name,
             workload(spec),
@@ -83,31 +74,42 @@ class Postgres(pulumi.ComponentResource):
                 image=args.image,
                 network=args.network,
                 files={PASSWORD_FILE: superuser.value},
-                ready_input=provision(spec.databases, passwords(owners)),
+                ready_input=provision(spec.databases, passwords(secrets)),
             ),
             child,
         )
-        self.register_outputs({"host": self.running.host, "port": port, "databases": sorted(self.connections)})
+        self.register_outputs({"host": self.running.host, "port": spec.contract.ports["sql"]})
+
+
+def _connection(
+    spec: PostgresSpec, database: str, user: str, secrets: Mapping[str, GeneratedSecret]
+) -> PostgresConnection:
+    port = spec.contract.ports["sql"]
+    return PostgresConnection(host=spec.name, port=port, database=database, user=user, password=secrets[user].value)
+
+
+def provision(databases: tuple[Database, ...], known: pulumi.Output[dict[str, str]]) -> pulumi.Output[str]:
+    """The SQL that makes databases, owners and logins; idempotent, and a secret."""
+    return pulumi.Output.secret(
+        known.apply(lambda values: script(databases, values, vault=VAULT, migrator=MIGRATOR, pooler=POOLER))
+    )
 
 
 def workload(spec: PostgresSpec) -> WorkloadSpec:
     """PostgreSQL as a workload, tuned by its memory limit."""
-    settings = {
-        "shared_buffers": f"{spec.memory_mib // SHARED_BUFFERS_SHARE}MB",
-        "effective_cache_size": f"{int(spec.memory_mib / CACHE_SHARE)}MB",
-    }
     answers = " ".join(spec.contract.health)
     return WorkloadSpec(
         stack=spec.stack,
         name=spec.name,
         contract=spec.contract,
-        command=("postgres", *(part for key, value in settings.items() for part in ("-c", f"{key}={value}"))),
+        command=("postgres", *(part for key, value in settings(spec).items() for part in ("-c", f"{key}={value}"))),
         env={
             "POSTGRES_PASSWORD_FILE": spec.contract.secret(PASSWORD_FILE),
             "POSTGRES_INITDB_ARGS": "--auth-host=scram-sha-256",
         },
         ports=(spec.port,),
         memory_mib=spec.memory_mib,
+        cpus=spec.cpus,
         ready=(
             "sh",
             "-c",
@@ -116,12 +118,32 @@ def workload(spec: PostgresSpec) -> WorkloadSpec:
     )
 
 
-def provision(databases: tuple[Database, ...], known: pulumi.Output[dict[str, str]]) -> pulumi.Output[str]:
-    """The SQL that makes the databases and their owners; idempotent, and a secret."""
-
-    def script(by_owner: Mapping[str, str]) -> str:
-        return PREAMBLE + "".join(
-            DATABASE.format(name=d.name, owner=d.owner, password=by_owner[d.owner]) for d in databases
-        )
-
-    return pulumi.Output.secret(known.apply(script))
+def settings(spec: PostgresSpec) -> dict[str, str]:
+    """The server's settings: memory and connections by the limit, a bounded log of changes, a log without secrets."""
+    memory = spec.memory_mib
+    free = memory - memory // SHARED_BUFFERS_SHARE
+    return {
+        "shared_buffers": f"{memory // SHARED_BUFFERS_SHARE}MB",
+        "effective_cache_size": f"{int(memory / CACHE_SHARE)}MB",
+        "maintenance_work_mem": f"{max(16, memory // 16)}MB",
+        # A sort takes this, and a query may have a few: a third of what is free, if all connections sort at once.
+        "work_mem": f"{max(1024, free * 1024 // spec.max_connections // 3)}kB",
+        "max_connections": str(spec.max_connections),
+        "superuser_reserved_connections": "3",
+        "max_wal_size": f"{max(256, memory)}MB",
+        "checkpoint_timeout": "15min",
+        "wal_compression": "on",
+        "random_page_cost": "1.1",  # for solid-state disks
+        "jit": "off",
+        # Each run looks at one database: with 20 of them the default would start a process every three seconds.
+        "autovacuum_naptime": "5min",
+        "autovacuum_max_workers": "2",
+        "idle_in_transaction_session_timeout": "60s",
+        "tcp_keepalives_idle": "60",
+        "log_line_prefix": "%m [%p] %q%u@%d ",
+        "log_min_duration_statement": "1s",
+        "log_parameter_max_length": "0",  # values of parameters are the users' data
+        "log_lock_waits": "on",
+        "log_autovacuum_min_duration": "10s",
+        "log_temp_files": "10MB",
+    }

@@ -1,9 +1,9 @@
-"""Redis, with one ACL user for each service that needs it; what is written survives a restart."""
+"""Redis, with one ACL user for each service that needs it, on keys of its own; as a store or as a cache."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import pulumi
@@ -20,25 +20,55 @@ ASK = "redis-cli --no-auth-warning --user health --pass none"
 HEALTH = ("sh", "-c", f"{ASK} ping | grep -q PONG")
 #: Another service's user is no reason to restart: the server reads its file again, and connections stay.
 RELOAD = ("sh", "-c", f"{ASK} acl load | grep -q OK")
-USERS = "users.acl"
+USERS, CONFIGURATION = "users.acl", "redis.conf"
 #: Of the limit, the rest is for the fork of an AOF rewrite and for client buffers (redis.io, Memory optimization).
 MAXMEMORY_SHARE = 0.7
-#: A service may read and write, but not administer the server (ACL categories, redis.io, ACL).
-PERMISSIONS = "~* &* +@all -@admin -@dangerous"
+#: A service may read and write. It may not administer the server, nor learn of others' keys and channels by commands
+#: that name none, nor take away scripts that others run (ACL categories and commands: redis.io, ACL).
+SERVICE = "+@all -@admin -@dangerous -scan -randomkey -dbsize -pubsub -function -script|flush -script|kill"
+#: What Kong's plugin `rate-limiting` sends (Kong 3.9, kong/plugins/rate-limiting/policies/init.lua).
+RATE_LIMITING = "+@connection -@admin -@dangerous +eval +evalsha +get +incr +incrby +exists +expire +expireat +info"
+RATE_LIMITING_KEYS = "ratelimit:"
+#: What makes room when the memory is full, by what the server is for. A store gives up what would be gone soonest by
+#: itself, and refuses to write when nothing has a time to live; a cache gives up what was not asked for longest.
+EVICTION = {"store": "volatile-ttl", "cache": "allkeys-lru"}
+
+
+class User(BaseModel):
+    """Who may log in: with which keys (and channels) by their beginning, and which commands."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")
+    prefix: str = Field(default="", pattern=r"^([a-z][a-z0-9-]*:)?$", description="`NAME:` by default")
+    commands: str = SERVICE
+
+    @property
+    def rules(self) -> str:
+        """In the terms of Redis' ACL."""
+        prefix = self.prefix or f"{self.name}:"
+        return f"~{prefix}* &{prefix}* {self.commands}"
 
 
 class RedisSpec(BaseModel):
-    """How Redis runs; known at plan time. ``eviction``: noeviction for data, allkeys-lru for a pure cache."""
+    """How Redis runs; known at plan time.
+
+    ``purpose``: what a store is told survives a restart, what a cache holds does not. ``generation`` counts rotations
+    of the passwords: those of the generation before are accepted too, so that nobody is refused in between.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     stack: str
     contract: Contract
     name: str = "redis"
+    kind: Literal["service", "helper"] = "service"
     memory_mib: int = Field(ge=minimum_memory("redis"))
-    port: Port
-    users: tuple[str, ...] = ()
-    eviction: Literal["noeviction", "allkeys-lru", "volatile-lru", "volatile-ttl"] = "volatile-lru"
+    ports: tuple[Port, ...] = ()
+    users: tuple[User, ...] = ()
+    purpose: Literal["store", "cache"] = "store"
+    cpus: float = Field(default=0, ge=0)
+    generation: int = Field(default=0, ge=0)
 
 
 class Redis(pulumi.ComponentResource):
@@ -52,10 +82,18 @@ class Redis(pulumi.ComponentResource):
     ) -> None:
         super().__init__("nexus:index:Redis", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        secrets = {user: GeneratedSecret(f"{name}-{user}-password", opts=child) for user in spec.users}
+        accepted = range(max(0, spec.generation - 1), spec.generation + 1)
+        secrets = {
+            _key(user.name, generation): GeneratedSecret(f"{name}-{_key(user.name, generation)}-password", opts=child)
+            for user in spec.users
+            for generation in accepted
+        }
+        port = spec.contract.ports["redis"]
         self.connections = {
-            user: RedisConnection(host=spec.name, port=spec.contract.ports["redis"], user=user, password=secret.value)
-            for user, secret in secrets.items()
+            user.name: RedisConnection(
+                host=spec.name, port=port, user=user.name, password=secrets[_key(user.name, spec.generation)].value
+            )
+            for user in spec.users
         }
         self.running = args.engine.run(
             name,
@@ -64,48 +102,64 @@ class Redis(pulumi.ComponentResource):
                 image=args.image,
                 network=args.network,
                 files={
-                    "redis.conf": configuration(spec),
-                    USERS: passwords(secrets).apply(acl),
+                    CONFIGURATION: configuration(spec),
+                    USERS: passwords(secrets).apply(
+                        lambda known: acl(
+                            spec.users, {u.name: [known[_key(u.name, g)] for g in accepted] for u in spec.users}
+                        )
+                    ),
                 },
             ),
             child,
         )
-        self.register_outputs({"host": self.running.host, "port": spec.contract.ports["redis"]})
+        self.register_outputs({"host": self.running.host, "port": port})
+
+
+def _key(user: str, generation: int) -> str:
+    """The name of a user's password; the first has the user's own."""
+    return f"{user}.{generation}" if generation else user
 
 
 def configuration(spec: RedisSpec) -> str:
-    """``redis.conf``: append-only file, memory policy, users from their file."""
-    return "\n".join(
-        (
-            f"dir {spec.contract.data}",
-            "appendonly yes",
-            f"maxmemory {int(spec.memory_mib * MAXMEMORY_SHARE)}mb",
-            f"maxmemory-policy {spec.eviction}",
-            f"aclfile {spec.contract.secret(USERS)}",
-            "",
-        )
-    )
-
-
-def acl(known: Mapping[str, str]) -> str:
-    """The ACL file: only digests of the passwords reach the container."""
-    lines = ["user default off", "user health on nopass -@all +ping +acl|load"]
-    lines += [
-        f"user {user} on #{hashlib.sha256(password.encode()).hexdigest()} {PERMISSIONS}"
-        for user, password in sorted(known.items())
+    """``redis.conf``: what is kept, what makes room, and users from their file."""
+    data = spec.contract.data or "/data"
+    lines = [
+        f"dir {data}",
+        f"appendonly {'yes' if spec.purpose == 'store' else 'no'}",
+        'save ""',  # the append-only file has all of it; a snapshot would be a second fork
+        f"maxmemory {int(spec.memory_mib * MAXMEMORY_SHARE)}mb",
+        f"maxmemory-policy {EVICTION[spec.purpose]}",
+        "maxmemory-clients 10%",
+        "tcp-keepalive 60",
+        f"aclfile {spec.contract.secret(USERS)}",
     ]
     return "\n".join([*lines, ""])
 
 
+def acl(users: Sequence[User], known: Mapping[str, Sequence[str]]) -> str:
+    """The ACL file: only digests of the passwords reach the container."""
+    lines = ["user default off", "user health on nopass -@all +ping +acl|load"]
+    for user in sorted(users, key=lambda user: user.name):
+        digests = " ".join(f"#{hashlib.sha256(password.encode()).hexdigest()}" for password in known[user.name])
+        lines.append(f"user {user.name} on {digests} {user.rules}")
+    return "\n".join([*lines, ""])
+
+
 def workload(spec: RedisSpec) -> WorkloadSpec:
-    """Redis as a workload."""
+    """Redis as a workload; a cache needs no volume."""
+    contract = spec.contract
+    if spec.purpose == "cache":
+        path = f"uid={contract.uid},gid={contract.gid},mode=0700"
+        contract = contract.model_copy(update={"data": None, "tmpfs": {**contract.tmpfs, "/data": path}})
     return WorkloadSpec(
         stack=spec.stack,
         name=spec.name,
-        contract=spec.contract,
-        command=("redis-server", spec.contract.secret("redis.conf")),
-        ports=(spec.port,),
+        kind=spec.kind,
+        contract=contract,
+        command=("redis-server", contract.secret(CONFIGURATION)),
+        ports=spec.ports,
         memory_mib=spec.memory_mib,
+        cpus=spec.cpus,
         health=HEALTH,
         ready=RELOAD,
         live=(USERS,),

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 #: Images of the helpers that a kind of service brings along.
-HELPER_IMAGES = {"consul": ("consul-esm",)}
+HELPER_IMAGES = {"postgres": ("pgbouncer",), "consul": ("consul-esm",)}
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import secrets
 
 from execute import Exec
 from files import Files
+from job import Job
 from kind import Kind, plain
 from pulumi.provider.experimental import provider
 from pulumi.provider.experimental.property_value import PropertyValue
@@ -19,6 +20,7 @@ KINDS: dict[str, Kind] = {
     "nexus:index:Exec": Exec(),
     "nexus:index:Files": Files(),
     "nexus:index:GeneratedSecret": GeneratedSecret(),
+    "nexus:index:Job": Job(),
 }
 
 

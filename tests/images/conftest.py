@@ -90,7 +90,7 @@ class Under:
         self.network.disconnect(container)
         self.network.connect(container, aliases=[name])
         if files:
-            container.put_archive(contract.secrets, packed(files))
+            container.put_archive(contract.secrets, packed(files, (contract.uid, contract.gid)))
         container.start()
         return container
 
@@ -129,11 +129,13 @@ def under(engine: Any) -> Iterator[Under]:
     made.remove()
 
 
-def packed(files: Mapping[str, str]) -> bytes:
+def packed(files: Mapping[str, str], owner: tuple[int, int] | None = None) -> bytes:
+    """A tar archive of files: for everyone, or, as a volume of secrets has them, for their owner alone."""
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w") as tar:
         for name, text in files.items():
             entry = tarfile.TarInfo(name)
-            entry.mode, entry.size = 0o444, len(text.encode())
+            entry.mode, entry.size = 0o400 if owner else 0o444, len(text.encode())
+            entry.uid, entry.gid = owner or (0, 0)
             tar.addfile(entry, io.BytesIO(text.encode()))
     return archive.getvalue()
