@@ -18,6 +18,8 @@ KEEPER_MEMORY_MIB = 128
 CLUSTER_PORT = 8201
 #: The default of 5 is for slow machines and makes the election after a start take 5 to 10 s (Vault, raft storage).
 RAFT_MULTIPLIER = 1
+#: Seconds that a Vault which never held anything may stay sealed before it starts over; the keeper needs one or two.
+PATIENCE = 60
 #: Of the limit, what Go's garbage collector aims at; the rest is the program's own pages (go.dev, GC guide).
 GO_MEMORY_SHARE = 0.8
 HERE = Path(__file__).parent
@@ -122,7 +124,7 @@ def workload(spec: VaultSpec) -> WorkloadSpec:
         stack=spec.stack,
         name=spec.name,
         contract=spec.contract,
-        command=("sh", spec.contract.secret(SERVER), spec.contract.secret(CONFIG)),
+        command=("sh", spec.contract.secret(SERVER), spec.contract.secret(CONFIG), str(PATIENCE)),
         env={"GOMEMLIMIT": f"{int(spec.memory_mib * GO_MEMORY_SHARE)}MiB"},
         ports=(spec.port,),
         memory_mib=spec.memory_mib,

@@ -50,13 +50,17 @@ initialise() {
     sync
 }
 
-unseal() {
-    if [ ! -e "$keys/unseal-key" ]; then
+has_key() {
+    [ -e "$keys/unseal-key" ] || {
         say "Vault is initialised, but volume $volume has no key for it. If it never held anything, it starts over by\
  itself within two minutes. Else restore volume $volume from its backup; or, to begin with an empty Vault, remove\
  volume $vault_volume"
-        return
-    fi
+        return 1
+    }
+}
+
+unseal() {
+    has_key || return
     say 'unsealing Vault'
     { printf '{"key":"'; tr -d '\n' < "$keys/unseal-key"; printf '"}'; } | run write sys/unseal - > /dev/null \
         || wrong "Vault does not take the key in volume $volume"
@@ -86,6 +90,7 @@ renewed() {
 }
 
 bootstrap() {
+    has_key || return 1
     say 'giving the stack its token'
     become_root && audited && permitted && revoke_roots
     code=$?

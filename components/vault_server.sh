@@ -6,7 +6,7 @@
 # making and its writing (the keeper was killed just then), and is as good as empty.
 set -eu
 umask 077
-config=$1 data=/vault/file
+config=$1 patience=$2 data=/vault/file # patience: seconds that a Vault without use may stay sealed
 log=$data/audit/audit.log
 
 if [ -e "$data/start-over" ]; then
@@ -23,8 +23,8 @@ watch() {
             rotate
         elif wget -q -t 1 -T 3 -O - "$VAULT_ADDR/v1/sys/seal-status" 2> /dev/null \
             | grep -q '"initialized":true,"sealed":true'; then
-            sealed=$((sealed + 1))
-            [ "$sealed" -lt 12 ] || { : > "$data/start-over" && kill "$$"; }
+            sealed=$((sealed + 5))
+            [ "$sealed" -lt "$patience" ] || { : > "$data/start-over" && kill "$$"; }
         else
             sealed=0
         fi
