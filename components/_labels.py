@@ -5,6 +5,8 @@ from __future__ import annotations
 STACK, SERVICE, KIND, STAND_IN = "nexus.stack", "nexus.service", "nexus.kind", "nexus.stand-in"
 #: Changes with a container's files, so that it is made again with them.
 FILES_DIGEST = "nexus.files"
+#: Of a Swarm secret: the file it is in its container.
+FILE = "nexus.file"
 
 
 def labels(stack: str, service: str, *, kind: str = "service", stand_in: bool = False) -> dict[str, str]:

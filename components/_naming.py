@@ -23,3 +23,13 @@ def network(stack: str) -> str:
 def physical(stack: str, name: str) -> str:
     """The Docker name of a stack's container or volume."""
     return f"nexus-{stack}-{name}"
+
+
+def versioned(stack: str, name: str, digest: str) -> str:
+    """The name of one content of something that cannot be changed, such as a Swarm secret: 64 characters at most."""
+    return f"{physical(stack, name)[: 63 - len(digest)]}-{digest}"
+
+
+def data_node(stack: str) -> str:
+    """The label of the swarm's node that has the stack's volumes."""
+    return f"nexus.data.{stack}"

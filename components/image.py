@@ -17,9 +17,14 @@ class ImageSpec(BaseModel):
 
 
 class Image(pulumi.ComponentResource):
-    """One image. Output: ``id``, its content digest, so that a container is replaced just when the content changed."""
+    """One image, by outputs that change just when its content does.
+
+    ``id`` is its content digest, ``portable`` what other engines can pull it by, or the digest again when it was built
+    here (other engines then need a copy).
+    """
 
     id: pulumi.Output[str]
+    portable: pulumi.Output[str]
 
     def __init__(self, name: str, spec: ImageSpec, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("nexus:index:Image", name, None, opts)
@@ -30,4 +35,5 @@ class Image(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.id = image.image_id
+        self.portable = pulumi.Output.all(image.image_id, image.repo_digest).apply(lambda both: both[1] or both[0])
         self.register_outputs({"id": self.id})

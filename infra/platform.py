@@ -11,7 +11,7 @@ import pulumi
 from components.consul import Consul
 from components.image import Image, ImageSpec
 from components.kong import Kong
-from components.network import Network
+from components.network import Network, Overlay
 from components.workload import ContainerEngine, Engine, Port
 from infra import images
 from infra.catalog import Catalog, Service
@@ -27,20 +27,33 @@ class Platform:
     stack: str
     settings: Settings
     catalog: Catalog
-    engine: Engine = field(default_factory=ContainerEngine)
     made: dict[str, pulumi.ComponentResource] = field(default_factory=dict)
     _images: dict[str, Image] = field(default_factory=dict)
 
     @cached_property
-    def network(self) -> Network:
+    def engine(self) -> Engine:
+        """What runs the workloads."""
+        if self.settings.engine == "containers":
+            return ContainerEngine()
+        from components.swarm import Relay, SwarmEngine  # noqa: PLC0415  only where it is used
+
+        return SwarmEngine(relay=Relay(image=self.image("relay").id, contract=images.contract("relay")))
+
+    @cached_property
+    def network(self) -> Network | Overlay:
         """The stack's network."""
-        return Network("network", self.stack)
+        return (Overlay if self.settings.engine == "swarm" else Network)("network", self.stack)
 
     def image(self, name: str) -> Image:
         """An image by its name in images.yaml or by reference, declared once."""
         if name not in self._images:
             self._images[name] = Image(name.replace("/", "-"), self.image_spec(name))
         return self._images[name]
+
+    def runnable(self, name: str) -> pulumi.Output[str]:
+        """What a workload names its image by: its content, or, in a swarm, what any node can pull it by."""
+        image = self.image(name)
+        return image.portable if self.settings.engine == "swarm" else image.id
 
     def image_spec(self, name: str) -> ImageSpec:
         """What an image is in this run: pulled or built, an original or a stand-in."""
@@ -52,7 +65,7 @@ class Platform:
 
     def runtime(self, image: str) -> dict[str, Any]:
         """What every server component is made from (``ServerArgs``)."""
-        return {"image": self.image(image).id, "network": self.network.id, "engine": self.engine}
+        return {"image": self.runnable(image), "network": self.network.id, "engine": self.engine}
 
     def port(self, service: Service, container: str, role: str = "main") -> Port:
         """A host port of a service, leading to the port of that name in the contract of its kind."""

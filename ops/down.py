@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from components._naming import physical
-from ops import console, locks, objects, repair, session, update
+from infra.settings import file_of
+from ops import console, locks, objects, repair, session, swarm, update
 from ops.errors import BAD_INPUT, Failure
-from ops.objects import CONTAINER, NETWORK, VOLUME, Object
+from ops.objects import ORDER, VOLUME, Object
 from ops.workspace import Workspace
-
-ORDER = (CONTAINER, NETWORK, VOLUME)
 
 
 def run(stack: str, source: str | None, yes: bool, lock_timeout: int, timeout: int) -> int:
@@ -23,6 +22,7 @@ def run(stack: str, source: str | None, yes: bool, lock_timeout: int, timeout: i
         raise Failure("nothing was removed", "it was not confirmed", f"./nexus down {stack} --yes", BAD_INPUT)
     with locks.hold(stack, f"down {stack}", lock_timeout, console.say):
         current = session.begin(stack, source, images=False, ports=False)
+        refuse_protected(current.workspace)
         destroy(current.workspace, lock_timeout, timeout)
         left = sweep(stack)
     if left:
@@ -31,14 +31,36 @@ def run(stack: str, source: str | None, yes: bool, lock_timeout: int, timeout: i
             ", ".join(f"{item.kind} {item.name}" for item in left),
             "something else uses them: `docker ps --all` shows what; then run the command again",
         )
-    console.write(f"{stack} is gone: no container, network or volume of it is left")
+    with objects.connect() as client:
+        swarm.release(client, stack)
+    console.write(f"{stack} is gone: no {_kinds()} of it is left")
     return 0
+
+
+def _kinds() -> str:
+    return f"{', '.join(ORDER[:-1])} or {ORDER[-1]}"
+
+
+def refuse_protected(workspace: Workspace) -> None:
+    """Before anything is removed: stop when the stack protects some of it. Raises Failure."""
+    if not workspace.exists():
+        return
+    resources = repair.read(workspace)["deployment"].get("resources") or []
+    names = [resource["urn"].rsplit("::", 1)[-1] for resource in resources if resource.get("protect")]
+    if names:
+        raise Failure(
+            f"{workspace.stack} protects its data: nothing was removed",
+            f"protected: {', '.join(names)}",
+            f"if it may go: set nexus:protect to false in {file_of(workspace.stack)}, run `./nexus up "
+            f"{workspace.stack}`, then this again",
+            BAD_INPUT,
+        )
 
 
 def show(stack: str, found: list[Object]) -> None:
     """What will be removed, data last."""
     if not found:
-        console.say(f"{stack}: no container, network or volume exists")
+        console.say(f"{stack}: no {_kinds()} exists")
         return
     console.say(f"{stack}: this will be removed:")
     for kind in ORDER:
@@ -69,6 +91,7 @@ def forget_unreachable(workspace: Workspace) -> None:
             for found in objects.inspect(client, workspace.stack)
             if found["State"]["Status"] == "running"
         }
+        alive |= {service.name for service in swarm.services(client, workspace.stack) if service.running}
     unreachable = [p for p, (server, *_) in repair.INSIDE.items() if physical(workspace.stack, server) not in alive]
     gone = tuple(unreachable)
     smaller = without(state, gone)

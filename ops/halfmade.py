@@ -11,14 +11,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ops.objects import CONTAINER, NETWORK, Object, remove
+from ops import objects
+from ops.objects import CONTAINER, NETWORK, SECRET, SERVICE_KIND, Object, remove
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
 Report = Callable[[str], None]
 #: Docker objects with a name of their own. The engine allows several networks of one name, so all are looked at.
-DOCKER = {"docker:index/container:Container": CONTAINER, "docker:index/network:Network": NETWORK}
+DOCKER = {
+    "docker:index/container:Container": CONTAINER,
+    "docker:index/network:Network": NETWORK,
+    "docker:index/secret:Secret": SECRET,
+    "docker:index/service:Service": SERVICE_KIND,
+}
 #: Objects that Kong knows by a name: collection and the input that is the name. A name that is taken is refused.
 KONG_NAMED = {
     "kong:index/service:Service": ("services", "name"),
@@ -96,7 +102,11 @@ def _docker(operation: Pending, client: DockerClient) -> list[Object]:
     if kind == CONTAINER:
         listed = client.api.containers(all=True, filters={"name": f"^/{name}$"})
         return [Object(kind, item["Id"], name, "") for item in listed]
-    return [Object(kind, item["Id"], name, "") for item in client.api.networks(names=[name]) if item["Name"] == name]
+    if kind == NETWORK:
+        listed = client.api.networks(names=[name])
+        return [Object(kind, item["Id"], name, "") for item in listed if item["Name"] == name]
+    listed = objects.swarm_list(client, f"{kind}s", {"name": name})
+    return [Object(kind, item["ID"], name, "") for item in listed if item["Spec"]["Name"] == name]
 
 
 def _kong(uri: str, operation: Pending, known: set[str], report: Report) -> None:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 #: Images of the helpers that a kind of service brings along.
 HELPER_IMAGES = {"postgres": ("pgbouncer",), "consul": ("consul-esm",)}
 
+#: Images of what an engine itself runs beside the services.
+ENGINE_IMAGES = {"swarm": ("relay",)}
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -34,6 +37,7 @@ class Inputs:
 
         named = {service.image for service in self.services}
         named |= {image for service in self.services for image in HELPER_IMAGES.get(service.kind, ())}
+        named |= set(ENGINE_IMAGES.get(self.settings.engine, ()))
         return sorted(named & set(images.load()))
 
     def image_source(self, found: str, asked: str | None) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from components._labels import SERVICE, STACK
@@ -14,12 +16,18 @@ from ops.errors import MACHINE, Failure
 if TYPE_CHECKING:
     from docker import DockerClient
 
-CONTAINER, NETWORK, VOLUME = "container", "network", "volume"
+SERVICE_KIND, CONTAINER, NETWORK, SECRET, VOLUME = "service", "container", "network", "secret", "volume"
+#: The order in which they can be removed: what uses others comes first, what holds data last.
+ORDER = (SERVICE_KIND, CONTAINER, NETWORK, SECRET, VOLUME)
+#: The label by which Swarm marks a task's container: it belongs to its service, and comes and goes with it.
+TASK = "com.docker.swarm.task"
+#: Seconds in which the containers of a removed service are gone, and a network is let go by those that used it.
+LINGER = 45.0
 
 
 @dataclass(frozen=True)
 class Object:
-    """One container, network or volume; ``id`` is the engine's (a volume's is its name)."""
+    """A service, container, network, secret or volume; ``id`` is the engine's (a volume's is its name)."""
 
     kind: str
     id: str
@@ -53,36 +61,88 @@ def connect(timeout: float = 15) -> Iterator[DockerClient]:
 
 
 def inventory(client: DockerClient, stack: str) -> list[Object]:
-    """Every container (running or not), network and volume that carries the stack's label."""
+    """Everything that carries the stack's label: containers, running or not, but for those of the swarm's tasks."""
     filters = {"label": f"{STACK}={stack}"}
 
     def of(kind: str, item: dict[str, Any], identity: str) -> Object:
-        name = (item.get("Name") or item.get("Names", ["?"])[0]).lstrip("/")
-        return Object(kind, identity, name, (item.get("Labels") or {}).get(SERVICE, ""))
+        spec = item.get("Spec") or item
+        name = (spec.get("Name") or item.get("Names", ["?"])[0]).lstrip("/")
+        return Object(kind, identity, name, (spec.get("Labels") or {}).get(SERVICE, ""))
 
-    found = [of(CONTAINER, item, item["Id"]) for item in client.api.containers(all=True, filters=filters)]
+    listed = client.api.containers(all=True, filters=filters)
+    found = [of(SERVICE_KIND, item, item["ID"]) for item in swarm_list(client, "services", filters)]
+    found += [of(CONTAINER, item, item["Id"]) for item in listed if TASK not in (item.get("Labels") or {})]
     found += [of(NETWORK, item, item["Id"]) for item in client.api.networks(filters=filters)]
+    found += [of(SECRET, item, item["ID"]) for item in swarm_list(client, "secrets", filters)]
     volumes = client.api.volumes(filters=filters).get("Volumes") or []
     return found + [of(VOLUME, item, item["Name"]) for item in volumes]
+
+
+def swarm_list(client: DockerClient, what: str, filters: dict[str, str]) -> list[dict[str, Any]]:
+    """The swarm's ``services``, ``tasks`` or ``secrets``; none where the engine manages no swarm."""
+    from docker.errors import APIError
+
+    try:
+        return getattr(client.api, what)(filters=filters)
+    except APIError as error:
+        if error.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
+            return []
+        raise
 
 
 def remove(client: DockerClient, item: Object) -> bool:
     """Remove one object whatever it does right now; False when it was gone already."""
     from docker.errors import NotFound
 
+    removers: dict[str, Callable[[DockerClient, Object], object]] = {
+        SERVICE_KIND: _remove_service,
+        CONTAINER: lambda client, item: client.api.remove_container(item.id, force=True),
+        NETWORK: _remove_network,
+        SECRET: lambda client, item: client.api.remove_secret(item.id),
+        VOLUME: lambda client, item: client.api.remove_volume(item.id, force=True),
+    }
     try:
-        if item.kind == CONTAINER:
-            client.api.remove_container(item.id, force=True)
-        elif item.kind == NETWORK:
-            with suppress(NotFound):
-                for container in client.api.inspect_network(item.id).get("Containers") or {}:
-                    client.api.disconnect_container_from_network(container, item.id, force=True)
-            client.api.remove_network(item.id)
-        else:
-            client.api.remove_volume(item.id, force=True)
+        removers[item.kind](client, item)
     except NotFound:
         return False
     return True
+
+
+def _remove_service(client: DockerClient, item: Object) -> None:
+    """With its containers here, which would keep networks and volumes in use."""
+    client.api.remove_service(item.id)
+    label = {"label": f"{TASK}.name", "name": f"^/{item.name}\\."}
+    _patiently(lambda: not client.api.containers(all=True, filters=label))
+
+
+def _remove_network(client: DockerClient, item: Object) -> None:
+    from docker.errors import APIError, NotFound
+
+    def removed() -> bool:
+        try:
+            client.api.remove_network(item.id)
+        except APIError as error:
+            if isinstance(error, NotFound) or "active endpoints" not in str(error.explanation):
+                raise
+            return False
+        return True
+
+    with suppress(NotFound):
+        for container in client.api.inspect_network(item.id).get("Containers") or {}:
+            with suppress(APIError):  # an overlay's own endpoint is not a container
+                client.api.disconnect_container_from_network(container, item.id, force=True)
+    if not _patiently(removed):
+        client.api.remove_network(item.id)
+
+
+def _patiently(done: Callable[[], bool]) -> bool:
+    """Whether ``done`` became true in time: the swarm does things some seconds after it was told to."""
+    deadline = time.monotonic() + LINGER
+    while time.monotonic() < deadline:
+        if done():
+            return True
+        time.sleep(0.2)
+    return False
 
 
 def inspect(client: DockerClient, stack: str) -> list[dict[str, Any]]:

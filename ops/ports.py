@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from components._exposure import exposure
 from components._labels import STACK
 from ops.errors import BAD_INPUT, Failure
 from ops.inputs import Inputs
@@ -33,14 +34,17 @@ class Wanted:
 
 
 def wanted(inputs: Inputs) -> list[Wanted]:
-    """All host ports of the stack."""
+    """All host ports of the stack; a swarm's services keep most of theirs to themselves."""
     settings = inputs.settings
     public, private = str(settings.bind), str(getattr(settings, "admin_bind", settings.bind))
-    return [
+    every = [
         Wanted(public if role.startswith("proxy") else private, port, service.name, role)
         for service in inputs.services
         for role, port in service.ports.items()
     ]
+    if settings.engine == "containers":
+        return every
+    return [item for item in every if exposure(item.service, item.address) != "internal"]
 
 
 def taken(address: str, port: int) -> bool:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
-from ops import objects, paths, ports
+from ops import objects, paths, ports, swarm
 from ops import source as sources
 from ops.errors import MACHINE, Failure
 from ops.inputs import Inputs
@@ -126,6 +126,30 @@ def free_ports(inputs: Inputs | None) -> Check:
     return Check("ports", FAILED, problem.why.replace("\n", "; "), rule, problem.remedy)
 
 
+def cluster(inputs: Inputs | None) -> Iterator[Check]:
+    """The swarm, for a stack that runs in one: that this engine manages it, and what it can do for containers."""
+    if inputs is None or inputs.settings.engine != "swarm":
+        return
+    rule = "this engine manages a swarm, or is in none yet"
+    try:
+        with objects.connect() as client:
+            found, options = swarm.look(client), client.info().get("SecurityOptions") or []
+    except Failure as failure:
+        yield Check("swarm", WARNING, f"not checked: {failure.what}", rule, "`./nexus up` makes one")
+        return
+    value = f"{found.nodes} nodes, at {found.address}" if found.manager else f"{found.state}"
+    remedy = swarm.worker(found).remedy
+    yield check("swarm", found.manager or not found.active, value, rule, remedy)
+    yield check(
+        "swarm hardening",
+        any("no-new-privileges" in option for option in options),
+        "the engine lets processes gain privileges unless a container says otherwise, which Swarm's cannot",
+        "no-new-privileges is the engine's default",
+        'add "no-new-privileges": true to /etc/docker/daemon.json on every node',
+        hard=False,
+    )
+
+
 def settings(stack: str, inputs: Inputs | None, problem: Failure | None) -> Check:
     """The stack's settings and the catalogue."""
     if inputs:
@@ -167,7 +191,8 @@ def every(stack: str, inputs: Inputs | None, problem: Failure | None) -> Iterato
         lambda: settings(stack, inputs, problem), python, disk, lambda: memory(inputs), engine,
         lambda: free_ports(inputs), source, go, toolchain,
     )  # fmt: skip
-    return (step() for step in steps)
+    yield from (step() for step in steps)
+    yield from cluster(inputs)
 
 
 def require_space() -> None:

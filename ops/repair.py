@@ -10,15 +10,15 @@ from typing import Any
 
 from components._labels import STACK
 from components._naming import physical
-from ops import halfmade, locks, objects, orphans
+from ops import halfmade, locks, objects, orphans, swarm
 from ops.errors import BAD_INPUT, Failure
-from ops.objects import VOLUME, Object
+from ops.objects import ORDER, VOLUME, Object
 from ops.workspace import Workspace
 
 Report = Callable[[str], None]
 #: The resources that are servers, their networks and volumes, as patterns of URNs.
 SERVERS = ("**docker:index/**", "**nexus:index:Files::**")
-CONTAINER_TYPE = "docker:index/container:Container"
+RUN_TYPES = ("docker:index/container:Container", "docker:index/service:Service")
 #: Types of entries that live inside a server: the containers without which they cannot be looked at.
 INSIDE = {"kong:": ("kong", "postgres"), "consul:": ("consul",), "vault:": ("vault",)}
 
@@ -44,7 +44,7 @@ def before(workspace: Workspace, wait: float, report: Report) -> None:
 
 
 def stopped(workspace: Workspace) -> list[str]:
-    """Containers that must run before the stack can be compared with the world, and do not.
+    """Containers and services that must run before the stack can be compared with the world, and do not.
 
     Those the state has (removed, stopped or broken by hand), and the servers that other entries of the state live in
     (half made when a run was killed, so that the state has the entries without the server).
@@ -52,11 +52,13 @@ def stopped(workspace: Workspace) -> list[str]:
     resources = read(workspace)["deployment"].get("resources") or []
     with objects.connect() as client:
         listed = client.api.containers(filters={"label": f"{STACK}={workspace.stack}"})
+        services = {service for service in swarm.services(client, workspace.stack) if service.running}
     running = {item["Id"] for item in listed} | {item["Names"][0].lstrip("/") for item in listed}
+    running |= {service.id for service in services} | {service.name for service in services}
     found = {
         str((resource.get("inputs") or {}).get("name", resource["id"]))
         for resource in resources
-        if resource["type"] == CONTAINER_TYPE and resource.get("id") and resource["id"] not in running
+        if resource["type"] in RUN_TYPES and resource.get("id") and resource["id"] not in running
     }
     for prefix, servers in INSIDE.items():
         if any(resource["type"].startswith(prefix) for resource in resources):
@@ -116,10 +118,10 @@ def _whole(file: Path) -> bool:
 
 
 def unknown(inventory: list[Object], state: dict[str, Any]) -> list[Object]:
-    """Containers, then networks, that carry the stack's label and are not in its state. Volumes hold data: never."""
+    """What carries the stack's label and is not in its state, in the order of removal. Volumes hold data: never."""
     known = halfmade.known_ids(state)
     left = [item for item in inventory if item.kind != VOLUME and item.id not in known]
-    return sorted(left, key=lambda item: item.kind)
+    return sorted(left, key=lambda item: ORDER.index(item.kind))
 
 
 def sweep(inventory: list[Object], state: dict[str, Any], client: Any, report: Report) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ops import bootstrap, inputs, preflight, workspace
+from ops import bootstrap, console, inputs, preflight, swarm, workspace
 from ops import source as sources
 from ops.inputs import Inputs
 from ops.workspace import Workspace
@@ -28,5 +28,7 @@ def begin(stack: str, asked: str | None, *, images: bool, ports: bool) -> Sessio
     decision = sources.decide(asked)
     image_source = chosen.image_source(decision.source, asked)
     ready = bootstrap.run(decision.source, chosen.image_names if images else [], image_source, chosen.settings.registry)
+    if images and chosen.settings.engine == "swarm":
+        swarm.ensure(stack, console.say)
     space = workspace.select(stack, image_source, ready.toolchain)
     return Session(chosen, image_source, space, ready.seconds)

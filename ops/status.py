@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from components._labels import KIND, SERVICE, STAND_IN
-from ops import console, inputs, objects
+from ops import console, inputs, objects, swarm
 from ops.errors import UNHEALTHY
 from ops.inputs import Inputs
 
@@ -42,6 +42,8 @@ class Row:
 def collect(chosen: Inputs) -> list[Row]:
     """A row for every enabled service, in the catalogue's order."""
     with objects.connect() as client:
+        if chosen.settings.engine == "swarm":
+            return of_swarm(chosen, client)
         containers = {
             found["Config"]["Labels"].get(SERVICE): found
             for found in objects.inspect(client, chosen.stack)
@@ -49,6 +51,32 @@ def collect(chosen: Inputs) -> list[Row]:
         }
         with ThreadPoolExecutor(8) as pool:
             return list(pool.map(lambda entry: row(entry, containers.get(entry.name), client), chosen.services))
+
+
+def of_swarm(chosen: Inputs, client: DockerClient) -> list[Row]:
+    """The same of a stack that is a swarm's: Swarm itself counts who is healthy, on whatever node it runs."""
+    services = {one.service: one for one in swarm.services(client, chosen.stack) if one.kind == "service"}
+    relays = {found["Config"]["Labels"].get(SERVICE): found for found in objects.inspect(client, chosen.stack)}
+    return [swarm_row(one, services.get(one.name), relays.get(f"{one.name}-relay")) for one in chosen.services]
+
+
+def swarm_row(entry: Service, found: swarm.Running | None, relay: Mapping[str, Any] | None) -> Row:
+    """One service from what the swarm says of it; its relay, if any, says where it is reached from this machine."""
+    if found is None:
+        return row(entry, None, None)
+    verdict = HEALTHY if found.healthy else STARTING if found.starting else UNHEALTHY_STATE
+    everywhere = {role: port for role, port in entry.ports.items() if port in found.ports}
+    public = {role: f"{scheme(entry.kind, role)}://localhost:{port}" for role, port in everywhere.items()}
+    return Row(
+        name=entry.name,
+        group=entry.group,
+        state=f"{found.running}/{found.wanted} running",
+        health=verdict,
+        endpoints=(endpoints(entry, relay) if relay else {}) | public,
+        image=found.image,
+        stand_in=found.stand_in,
+        since=found.since,
+    )
 
 
 def row(entry: Service, container: Mapping[str, Any] | None, client: DockerClient | None) -> Row:

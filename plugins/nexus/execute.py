@@ -1,14 +1,19 @@
-"""``nexus:index:Exec``: a command run inside a container until it succeeds, and again when an input changes."""
+"""``nexus:index:Exec``: a command run inside a container until it succeeds, and again when an input changes.
+
+The container is named, or it is the newest task of a Swarm service that is named.
+"""
 
 from __future__ import annotations
 
 import socket
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
+import tasks
 from engine import connect
 from kind import Field, Kind, Properties, between, plain
 from pulumi.provider.experimental.property_value import PropertyValue
@@ -32,14 +37,15 @@ class NotReadyError(Exception):
 class Exec(Kind):
     """The readiness gate, and the way a server is told its databases and roles: what depends on its id runs after it.
 
-    Inputs: ``container``, ``containerId`` (a new container is asked anew), ``command``, ``stdin``, ``timeout`` in
-    seconds, ``triggers`` (any change of them runs the command again), ``pids`` (the container's processes and threads
-    at most: the Docker plugin has no field for it).
+    Inputs: ``container``, ``containerId`` (a new container is asked anew), ``service`` (``container`` names a service
+    of the swarm), ``command``, ``stdin``, ``timeout`` in seconds, ``triggers`` (any change of them runs the command
+    again), ``pids`` (the container's processes and threads at most: the Docker plugin has no field for it).
     """
 
     fields: ClassVar = {
         "container": Field(str, required=True),
         "containerId": Field(str, required=True),
+        "service": Field(bool),
         "command": Field((list, tuple), required=True, check=lambda value: None if value else "must name a command"),
         "stdin": Field(str),
         "triggers": Field(Mapping),
@@ -52,7 +58,8 @@ class Exec(Kind):
         wanted = {name: plain(value) for name, value in inputs.items()}
         if wanted.get("pids"):
             bound(wanted["container"], int(wanted["pids"]))
-        execute(wanted["container"], wanted["command"], wanted.get("stdin") or "", wanted["timeout"])
+        stdin, service = wanted.get("stdin") or "", wanted.get("service") or False
+        execute(wanted["container"], wanted["command"], stdin, wanted["timeout"], service=service)
         return {}
 
 
@@ -65,18 +72,26 @@ def bound(name: str, pids: int) -> None:
             raise NotReadyError(f"container {name} could not be limited to {pids} processes: {answer.text.strip()}")
 
 
-def execute(name: str, command: list[str], stdin: str, timeout: float) -> None:
+def execute(name: str, command: list[str], stdin: str, timeout: float, *, service: bool = False) -> None:
     """Run ``command`` in container ``name`` with ``stdin``, again and again, for at most ``timeout`` seconds.
 
     Raises ``NotReadyError``. The input is never part of a message: it may hold secrets.
     """
+    from docker.errors import NotFound  # noqa: PLC0415
+
     with connect(timeout + 5) as client:
-        last = repeat(client, name, command, stdin, timeout)
-        if last is not None:
-            raise NotReadyError(describe(client.containers.get(name), command, last, timeout, secret=stdin))
+        find = partial(tasks.container, client, name) if service else partial(client.containers.get, name)
+        try:
+            last = repeat(find, command, stdin, timeout)
+            if last is not None:
+                raise NotReadyError(describe(find(), command, last, timeout, secret=stdin))
+        except NotFound as error:
+            raise NotReadyError(f"{'service' if service else 'container'} {name} does not exist") from error
+        except tasks.NotRunningError as error:
+            raise NotReadyError(f"{error}\n{failed(client, name)}") from error
 
 
-def repeat(client: DockerClient, name: str, command: list[str], stdin: str, timeout: float) -> str | None:
+def repeat(find: Callable[[], Container | None], command: list[str], stdin: str, timeout: float) -> str | None:
     """None once the command has succeeded; else, when its time is up, what it said last."""
     from docker.errors import APIError, NotFound  # noqa: PLC0415
 
@@ -84,14 +99,18 @@ def repeat(client: DockerClient, name: str, command: list[str], stdin: str, time
     last = "the command was never started"
     while time.monotonic() < deadline:
         try:
-            container = client.containers.get(name)
+            container = find()
+            if container is None:  # it runs on other nodes only: Swarm itself has found it healthy there
+                if stdin:
+                    raise NotReadyError("its input cannot be given: the service runs on another node of the swarm")
+                return None
             if container.attrs.get("RestartCount", 0) >= HOPELESS_RESTARTS:
                 return last
             code, last = attempt(container, command, stdin)
-        except NotFound as error:
-            raise NotReadyError(f"container {name} does not exist") from error
-        except APIError as error:  # restarting, paused or not yet running: the next attempt may find it up
-            code, last = 1, error.explanation or str(error)
+        except (NotFound, tasks.HopelessError):
+            raise
+        except (APIError, tasks.NotRunningError) as error:  # not running at the moment: the next attempt may find it up
+            code, last = 1, getattr(error, "explanation", None) or str(error)
         if code == 0:
             return None
         time.sleep(pause)
@@ -125,8 +144,10 @@ def read_frames(raw: socket.socket) -> str:
     return text.decode(errors="replace")
 
 
-def describe(container: Container, command: list[str], last: str, timeout: float, *, secret: str) -> str:
+def describe(container: Container | None, command: list[str], last: str, timeout: float, *, secret: str) -> str:
     """What a person needs to go on: the state, the last words of the command, and the log's end."""
+    if container is None:
+        return f"asked with: {' '.join(command)[:200]}; it answered: {last}"
     state = container.attrs["State"]
     log = container.logs(tail=TAIL_LINES).decode(errors="replace")
     lines = [
@@ -142,3 +163,9 @@ def describe(container: Container, command: list[str], last: str, timeout: float
         if len(line) > 8:
             text = text.replace(line.strip(), "[input]")
     return text
+
+
+def failed(client: DockerClient, service: str) -> str:
+    """The same of a service whose tasks do not run."""
+    log = tasks.log(client, service, TAIL_LINES).strip()
+    return f"the log of its last failed task ends with:\n{log}\nsee more: docker service ps --no-trunc {service}"
