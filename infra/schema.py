@@ -13,7 +13,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from components._limits import MINIMUM_MEMORY_MIB
 from infra.entry import Breaker, Gateway, Health, RateLimit, Route, Scale, Service
-from infra.settings import NAMESPACE, ROOT, Leases, ServiceSettings, Settings, Upstream, User
+from infra.settings import NAMESPACE, ROOT, Client, Leases, ServiceSettings, Settings, Upstream, User
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 COMMAND = ".venv/bin/python -m infra.schema"
@@ -80,6 +80,7 @@ def configuration() -> str:
         INTRODUCTION,
         section("## Settings of an environment: `Pulumi.<stack>.yaml`", Settings, under="config.", prefix=NAMESPACE),
         section("### A user", User, under="config.nexus:users.<name>."),
+        section("### A client", Client, under="config.nexus:clients.<name>."),
         section("### Leases", Leases, under="config.nexus:leases."),
         section("### The AI upstream", Upstream, under="config.nexus:ai."),
         section("### One service's changes", ServiceSettings, under="config.nexus:services.<name>."),

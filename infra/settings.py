@@ -50,6 +50,17 @@ class User(Model):
     roles: tuple[Role, ...] = Field(default=("user",), description="Of `nexus:roles`.")
 
 
+class Client(Model):
+    """An application that signs people in, or itself. A confidential one's secret is at `secret/clients/<name>`."""
+
+    redirect_uris: tuple[str, ...] = Field(default=(), description="Where a signed-in person is sent back to.")
+    grants: tuple[Literal["authorization_code", "refresh_token", "client_credentials"], ...] = Field(
+        default=("authorization_code", "refresh_token"), description="How it gets tokens."
+    )
+    roles: tuple[Role, ...] = Field(default=(), description="Its own, for `client_credentials`.")
+    confidential: bool = Field(default=False, description="Has a secret; a page or a program on a desk has none.")
+
+
 class Leases(Model):
     """How long what Vault lends is valid: the logins of services to PostgreSQL, RabbitMQ and Consul."""
 
@@ -134,6 +145,10 @@ class Settings(Model):
     users: dict[str, User] = Field(
         default={"admin": User(roles=("admin",))}, description="Who can sign in at first, by name."
     )
+    clients: dict[str, Client] = Field(
+        default={"nexus": Client(redirect_uris=("http://localhost:8765/callback",))},
+        description="Applications that may sign people in, by client id.",
+    )
     leases: Leases = Field(default=Leases(), description="Life of lent credentials; see below.")
     ai: Upstream = Field(default=Upstream(), description="The AI upstream; see below.")
     rotations: dict[Rotated, Annotated[int, Field(ge=0)]] = Field(
@@ -147,7 +162,7 @@ class Settings(Model):
     @model_validator(mode="after")
     def _roles_exist(self) -> Settings:
         named = {included for roles in self.roles.values() for included in roles}
-        named |= {role for user in self.users.values() for role in user.roles}
+        named |= {role for one in (*self.users.values(), *self.clients.values()) for role in one.roles}
         if unknown := sorted(named - self.roles.keys()):
             raise ValueError(f"role {unknown[0]!r} is not in nexus:roles; known: {', '.join(sorted(self.roles))}")
         return self

@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 IDS = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
 MODELS = (
-    *(settings.Settings, settings.ServiceSettings, settings.User, settings.Leases, settings.Upstream),
+    *(settings.Settings, settings.ServiceSettings, settings.User, settings.Client, settings.Leases, settings.Upstream),
     *(entry.Service, entry.Route, entry.Gateway, entry.RateLimit, entry.Breaker, entry.Health, entry.Scale),
 )
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
