@@ -13,6 +13,17 @@ from components._limits import minimum_memory
 from components.workload import Port, Running, ServerArgs, WorkloadArgs, WorkloadSpec, reachable
 
 PASSWORD_FILE = "postgres-password"  # noqa: S105  the file's name
+PLAIN_HTTP_FILE = "plain-http.conf"
+#: The memory that kept responses go to: apart from Kong's own caches, so that emptying it costs nothing else.
+RESPONSES = "gateway_responses"
+RESPONSES_SIZE = "16m"
+#: Of Kong's own caches; the default of 128 MiB each is for thousands of routes and consumers.
+CACHE_SIZE = "24m"
+#: Seconds a name of the network is believed: a container that was made again has another address, while the engine's
+#: own name server says 600 (docs.docker.com, embedded DNS). One that is not known yet may be known a second later.
+NAMES_FOR, UNKNOWN_FOR = "2", "1"
+#: Seconds and requests after which an idle connection to a service is closed; the services wait 75 s.
+KEEPALIVE_SECONDS, KEEPALIVE_REQUESTS = "60", "10000"
 #: The schema is made and upgraded before each start. It retries because PostgreSQL may still be starting, at first
 #: as after a restart of the whole engine. The image's entrypoint turns the password's file into Kong's own setting.
 START = """\
@@ -31,9 +42,15 @@ class KongSpec(BaseModel):
     name: str = "kong"
     stand_in: bool = False
     memory_mib: int = Field(ge=minimum_memory("kong"))
+    cpus: float = Field(default=0, ge=0)
     admin: Port
     proxy: Port
     proxy_tls: Port
+    redirect: int | None = Field(
+        default=None, ge=1, le=65535, description="answer plain HTTP with the address of this port, as clients see it"
+    )
+    trusted: tuple[str, ...] = Field(default=(), description="networks of proxies whose forwarding headers are true")
+    workers: int = Field(default=1, ge=1, le=64)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,19 +68,26 @@ class Kong(pulumi.ComponentResource):
 
     def __init__(self, name: str, spec: KongSpec, args: KongArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("nexus:index:Kong", name, None, opts)
+        files: dict[str, pulumi.Input[str]] = {PASSWORD_FILE: args.database.password}
+        if spec.redirect:
+            files[PLAIN_HTTP_FILE] = plain_http(spec.redirect)
         self.running = args.engine.run(
             name,
             workload(spec, args.database),
-            WorkloadArgs(image=args.image, network=args.network, files={PASSWORD_FILE: args.database.password}),
+            WorkloadArgs(image=args.image, network=args.network, files=files),
             pulumi.ResourceOptions(parent=self),
         )
         self.admin_url = self.running.ready.after(f"http://{reachable(spec.admin.bind)}:{spec.admin.host}")
         self.register_outputs({"adminUrl": self.admin_url})
 
 
+def plain_http(port: int) -> str:
+    """What nginx answers plain requests with. Kong's own redirect of a route leaves the port out."""
+    return f"if ($scheme = http) {{ return 308 https://$host{'' if port == 443 else f':{port}'}$request_uri; }}\n"
+
+
 def workload(spec: KongSpec, database: PostgresConnection) -> WorkloadSpec:
     """Kong as a workload."""
-    ports = spec.contract.ports
     return WorkloadSpec(
         stack=spec.stack,
         name=spec.name,
@@ -77,10 +101,51 @@ def workload(spec: KongSpec, database: PostgresConnection) -> WorkloadSpec:
             "KONG_PG_DATABASE": database.database,
             "KONG_PG_USER": database.user,
             "KONG_PG_PASSWORD_FILE": spec.contract.secret(PASSWORD_FILE),
-            "KONG_ADMIN_LISTEN": f"0.0.0.0:{ports['admin']}",
-            "KONG_PROXY_LISTEN": f"0.0.0.0:{ports['proxy']}, 0.0.0.0:{ports['proxy-tls']} ssl",
-            "KONG_NGINX_WORKER_PROCESSES": "1",
+            **listeners(spec),
+            **tuning(spec),
         },
         ports=(spec.admin, spec.proxy, spec.proxy_tls),
         memory_mib=spec.memory_mib,
+        cpus=spec.cpus,
     )
+
+
+def listeners(spec: KongSpec) -> dict[str, str]:
+    """Where Kong listens, and whose word it takes for the client's address."""
+    ports = spec.contract.ports
+    return {
+        "KONG_ADMIN_LISTEN": f"0.0.0.0:{ports['admin']}",
+        "KONG_ADMIN_GUI_LISTEN": "off",
+        "KONG_STATUS_LISTEN": f"0.0.0.0:{ports['status']}",
+        "KONG_PROXY_LISTEN": f"0.0.0.0:{ports['proxy']} backlog=4096, "
+        f"0.0.0.0:{ports['proxy-tls']} http2 ssl backlog=4096",
+        **({"KONG_NGINX_PROXY_INCLUDE": spec.contract.secret(PLAIN_HTTP_FILE)} if spec.redirect else {}),
+        **(
+            {
+                "KONG_TRUSTED_IPS": ",".join(spec.trusted),
+                "KONG_REAL_IP_HEADER": "X-Forwarded-For",
+                "KONG_REAL_IP_RECURSIVE": "on",
+            }
+            if spec.trusted
+            else {}
+        ),
+    }
+
+
+def tuning(spec: KongSpec) -> dict[str, str]:
+    """Memory, connections, names and logs."""
+    return {
+        "KONG_NGINX_WORKER_PROCESSES": str(spec.workers),
+        "KONG_MEM_CACHE_SIZE": CACHE_SIZE,
+        "KONG_NGINX_HTTP_LUA_SHARED_DICT": f"{RESPONSES} {RESPONSES_SIZE}",
+        "KONG_UPSTREAM_KEEPALIVE_IDLE_TIMEOUT": KEEPALIVE_SECONDS,
+        "KONG_UPSTREAM_KEEPALIVE_MAX_REQUESTS": KEEPALIVE_REQUESTS,
+        "KONG_DNS_ORDER": "LAST,A",
+        "KONG_DNS_VALID_TTL": NAMES_FOR,
+        "KONG_DNS_ERROR_TTL": UNKNOWN_FOR,
+        "KONG_DNS_NOT_FOUND_TTL": UNKNOWN_FOR,
+        "KONG_PROXY_ACCESS_LOG": "/dev/stdout",
+        "KONG_ADMIN_ACCESS_LOG": "off",
+        "KONG_STATUS_ACCESS_LOG": "off",
+        "KONG_ANONYMOUS_REPORTS": "off",
+    }

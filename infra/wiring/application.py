@@ -7,13 +7,13 @@ import pulumi
 from components._connections import Endpoint
 from components.consul import Consul
 from components.postgres import Postgres
-from components.publication import Publication, PublicationSpec, Route
 from components.redis import Redis
 from components.registration import Registration, RegistrationSpec
 from components.service import Service, ServiceArgs, ServiceSpec
 from infra import entry as entries
 from infra import images
 from infra.platform import Platform
+from infra.wiring.gateway import publish
 
 
 def service(platform: Platform, entry: entries.Service) -> Service:
@@ -49,11 +49,4 @@ def announce(platform: Platform, entry: entries.Service, endpoint: Endpoint) -> 
         pulumi.ResourceOptions(providers=[platform.consul_provider]),
     )
     if entry.routes:
-        routes = tuple(Route(path=route.path, strip_path=route.strip_path) for route in entry.routes)
-        Publication(
-            f"{entry.name}-routes",
-            PublicationSpec(stack=platform.stack, routes=routes, **check),
-            endpoint,
-            platform.find("postgres", Postgres).running.data,
-            pulumi.ResourceOptions(providers=[platform.kong_provider]),
-        )
+        publish(platform, entry, endpoint)
