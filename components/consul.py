@@ -1,24 +1,31 @@
-"""Consul: where services find each other. A monitor beside it runs the checks of what is registered."""
+"""Consul: where services find each other. Nothing is told or changed without a token."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from pathlib import Path
 
 import pulumi
 from pydantic import BaseModel, ConfigDict, Field
 
 from components._contract import Contract
 from components._limits import minimum_memory
+from components._resources import GeneratedSecret
 from components.workload import Port, Running, ServerArgs, WorkloadArgs, WorkloadSpec, reachable
 
-MONITOR_MEMORY_MIB = 48
 #: The default of 5 is for small machines and makes the first election take 7 s; 1 is advised for production
 #: (Consul, Server Performance).
 RAFT_MULTIPLIER = 1
+#: How long a metric is kept between two scrapes: twice the longest usual interval (Consul, Telemetry).
+METRICS_RETENTION = "120s"
+HERE = Path(__file__).parent
+CONFIG, GATE = "consul.json", "consul_gate.sh"
+#: curl's options and body by which the gate shows the token: a secret in an argv could be read by all on the host.
+REQUEST, BOOTSTRAP = "request", "bootstrap"
 
 
 class ConsulSpec(BaseModel):
-    """How Consul runs; known at plan time."""
+    """How Consul runs; known at plan time. A higher ``generation`` rotates the management token."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -27,40 +34,68 @@ class ConsulSpec(BaseModel):
     name: str = "consul"
     memory_mib: int = Field(ge=minimum_memory("consul"))
     port: Port
-    monitor: Contract
-    monitor_stand_in: bool = False
+    generation: int = Field(default=0, ge=0)
 
-
-@dataclass(frozen=True, kw_only=True)
-class ConsulArgs(ServerArgs):
-    """What Consul and its monitor are made from."""
-
-    monitor_image: pulumi.Input[str]
+    @property
+    def internal(self) -> str:
+        """``host:port`` on the platform's network."""
+        return f"{self.name}:{self.contract.ports['http']}"
 
 
 class Consul(pulumi.ComponentResource):
-    """One server and the external monitor. Output: ``address`` (``host:port``), known once there is a leader."""
+    """One server. ``address`` (``host:port`` on the host) and ``token``, which may do everything, are known once it
+    leads and knows the token; ``internal`` is where others on the platform's network reach it.
+    """
 
     address: pulumi.Output[str]
+    token: pulumi.Output[str]
+    internal: str
     running: Running
 
     def __init__(
-        self, name: str, spec: ConsulSpec, args: ConsulArgs, opts: pulumi.ResourceOptions | None = None
+        self, name: str, spec: ConsulSpec, args: ServerArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("nexus:index:Consul", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
+        keepers = {"generation": str(spec.generation)} if spec.generation else None
+        token = GeneratedSecret(f"{name}-management-token", keepers=keepers, opts=child).value
+        files = {
+            CONFIG: token.apply(configuration),
+            REQUEST: token.apply(lambda known: f'header = "X-Consul-Token: {known}"\n'),
+            BOOTSTRAP: token.apply(lambda known: json.dumps({"BootstrapSecret": known})),
+            GATE: (HERE / GATE).read_text(),
+        }
         self.running = args.engine.run(
-            name, workload(spec), WorkloadArgs(image=args.image, network=args.network), child
+            name, workload(spec), WorkloadArgs(image=args.image, network=args.network, files=files), child
         )
+        self.internal = spec.internal
         self.address = self.running.ready.after(f"{reachable(spec.port.bind)}:{spec.port.host}")
-        args.engine.run(
-            f"{name}-esm", monitor(spec), WorkloadArgs(image=args.monitor_image, network=args.network), child
-        )
+        self.token = pulumi.Output.secret(self.running.ready.after(token))
         self.register_outputs({"address": self.address})
 
 
+def configuration(token: str) -> str:
+    """``consul.json``. Anonymous requests may do nothing, and DNS, which has no tokens, does not run.
+
+    The token is the agent's own as well: on a server it adds nothing to what the agent can do.
+    """
+    return json.dumps(
+        {
+            "acl": {
+                "enabled": True,
+                "default_policy": "deny",
+                "tokens": {"initial_management": token, "agent": token},
+            },
+            "performance": {"raft_multiplier": RAFT_MULTIPLIER},
+            "ports": {"dns": -1},
+            "telemetry": {"prometheus_retention_time": METRICS_RETENTION, "disable_hostname": True},
+        },
+        indent=1,
+    )
+
+
 def workload(spec: ConsulSpec) -> WorkloadSpec:
-    """The server as a workload."""
+    """The server as a workload. It is ready once it knows its token, also one that was made anew."""
     return WorkloadSpec(
         stack=spec.stack,
         name=spec.name,
@@ -70,25 +105,12 @@ def workload(spec: ConsulSpec) -> WorkloadSpec:
             "-server",
             "-ui",
             "-bootstrap-expect=1",
-            f"-hcl=performance {{ raft_multiplier = {RAFT_MULTIPLIER} }}",
             f"-node={spec.name}",
-            f"-data-dir={spec.contract.data}",
+            f"-config-file={spec.contract.secret(CONFIG)}",
             "-client=0.0.0.0",
             '-bind={{ GetInterfaceIP "eth0" }}',
         ),
         ports=(spec.port,),
         memory_mib=spec.memory_mib,
-    )
-
-
-def monitor(spec: ConsulSpec) -> WorkloadSpec:
-    """The monitor as a workload; it waits for Consul by itself."""
-    return WorkloadSpec(
-        stack=spec.stack,
-        name=f"{spec.name}-esm",
-        kind="helper",
-        stand_in=spec.monitor_stand_in,
-        contract=spec.monitor,
-        env={"CONSUL_HTTP_ADDR": f"http://{spec.name}:{spec.contract.ports['http']}"},
-        memory_mib=MONITOR_MEMORY_MIB,
+        ready=("sh", spec.contract.secret(GATE)),
     )

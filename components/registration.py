@@ -1,4 +1,4 @@
-"""A service's place in Consul: its endpoint, and the HTTP check that the external monitor runs."""
+"""A service's place in Consul: each instance with the HTTP check that the external monitor runs, and its policy."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from components._connections import Endpoint
 from components._health import duration
 from components._naming import physical
+from components.consul_access import policy_name, service_rules
+from components.workload import instance
 
 #: What the monitor looks for on a node: it is not an agent's, and its checks are the monitor's to run (consul-esm).
 EXTERNAL = {"external-node": "true", "external-probe": "false"}
@@ -31,11 +33,14 @@ class RegistrationSpec(BaseModel):
 
 
 class Registration(pulumi.ComponentResource):
-    """One service in Consul. Its provider comes with ``opts``.
+    """One service in Consul: a node an instance, so that each is found, and lost, by itself. ``policy`` is what a token
+    of this service may do. The provider comes with ``opts``.
 
     ``store`` is where Consul keeps it: when that goes away with the stack, the entry need not be deleted by itself,
     which could not be done either once Consul is down.
     """
+
+    policy: pulumi.Output[str]
 
     def __init__(
         self,
@@ -47,27 +52,33 @@ class Registration(pulumi.ComponentResource):
     ) -> None:
         super().__init__("nexus:index:Registration", name, None, opts)
         child = pulumi.ResourceOptions(parent=self, deleted_with=store)
-        node = consul.Node(
-            f"{name}-node", name=physical(spec.stack, endpoint.name), address=endpoint.host, meta=EXTERNAL, opts=child
+        for number, host in enumerate(endpoint.instances, 1):
+            resource = instance(name, number)
+            node = consul.Node(
+                f"{resource}-node", name=physical(spec.stack, host), address=host, meta=EXTERNAL, opts=child
+            )
+            consul.Service(
+                f"{resource}-registration",
+                name=endpoint.name,
+                node=node.name,
+                address=host,
+                port=endpoint.port,
+                checks=[check(spec, endpoint, host)],
+                opts=child,
+            )
+        policy = consul.AclPolicy(
+            f"{name}-policy", name=policy_name(endpoint.name), rules=service_rules(endpoint.name), opts=child
         )
-        consul.Service(
-            f"{name}-registration",
-            name=endpoint.name,
-            node=node.name,
-            address=endpoint.host,
-            port=endpoint.port,
-            checks=[check(spec, endpoint)],
-            opts=child,
-        )
-        self.register_outputs({"node": node.name})
+        self.policy = policy.name
+        self.register_outputs({"policy": self.policy})
 
 
-def check(spec: RegistrationSpec, endpoint: Endpoint) -> consul.ServiceCheckArgs:
-    """The liveness check."""
+def check(spec: RegistrationSpec, endpoint: Endpoint, host: str) -> consul.ServiceCheckArgs:
+    """The liveness check of one instance."""
     return consul.ServiceCheckArgs(
         check_id=f"{endpoint.name}-health",
         name=f"{endpoint.name} answers {spec.health_path}",
-        http=f"http://{endpoint.address}{spec.health_path}",
+        http=f"http://{host}:{endpoint.port}{spec.health_path}",
         interval=duration(spec.interval),
         timeout=duration(spec.timeout),
         deregister_critical_service_after=KEEP_FAILING,

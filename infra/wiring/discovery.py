@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from components.consul import Consul, ConsulArgs, ConsulSpec
+import pulumi
+
+from components.consul import Consul, ConsulSpec
+from components.workload import ServerArgs
 from infra import images
-from infra.catalog import Service
+from infra.entry import Service
 from infra.platform import Platform
 
 MONITOR_IMAGE = "consul-esm"
@@ -12,14 +15,33 @@ MONITOR_IMAGE = "consul-esm"
 
 def consul(platform: Platform, entry: Service) -> Consul:
     """Consul and its monitor."""
+    from components.consul_access import ConsulMonitor, MonitorArgs, MonitorSpec  # noqa: PLC0415  brings the SDK along
+
     spec = ConsulSpec(
         stack=platform.stack,
         contract=images.contract("consul"),
         name=entry.name,
         memory_mib=entry.memory,
         port=platform.port(entry, "http"),
-        monitor=images.contract(MONITOR_IMAGE),
-        monitor_stand_in=platform.image_spec(MONITOR_IMAGE).stand_in,
     )
-    args = ConsulArgs(**platform.runtime(entry.image), monitor_image=platform.image(MONITOR_IMAGE).id)
-    return Consul(entry.name, spec, args)
+    registry = Consul(entry.name, spec, ServerArgs(**platform.runtime(entry.image)))
+    platform.made[entry.name] = registry  # the provider looks for it there
+    ConsulMonitor(
+        MONITOR_IMAGE,
+        MonitorSpec(
+            stack=platform.stack,
+            contract=images.contract(MONITOR_IMAGE),
+            stand_in=platform.image_spec(MONITOR_IMAGE).stand_in,
+        ),
+        MonitorArgs(**platform.runtime(MONITOR_IMAGE), registry=registry),
+        pulumi.ResourceOptions(providers=[platform.consul_provider]),
+    )
+    return registry
+
+
+def token(platform: Platform, name: str, rules: str) -> pulumi.Output[str]:
+    """A token of Consul for one purpose, such as the reading of metrics; ``components.consul_access`` has the rules."""
+    from components.consul_access import ConsulToken  # noqa: PLC0415
+
+    options = pulumi.ResourceOptions(providers=[platform.consul_provider])
+    return ConsulToken(name, rules, platform.find("consul", Consul), options).secret
