@@ -39,21 +39,19 @@ path "consul/roles/*" { capabilities = ["create", "read", "update", "delete"] }
 # Keys are made and turned over; nothing is encrypted, decrypted, signed or exported with them.
 path "transit/keys/*" { capabilities = ["create", "read", "update", "delete"] }
 
-# The certificate authorities and their roles; certificates are issued to those who use them.
+# The certificate authorities, whose keys stay inside (`internal`), and their roles. Certificates are issued to those who
+# use them.
+path "pki/issuers/generate/root/internal" { capabilities = ["create", "update"] }
 path "pki/root" { capabilities = ["delete", "sudo"] }
-path "pki/root/*" { capabilities = ["create", "update"] }
-path "pki/issuer/*" { capabilities = ["read", "update", "delete"] }
-path "pki/issuers" { capabilities = ["read", "list"] }
-path "pki/keys" { capabilities = ["list"] }
+path "pki/root/sign-intermediate" { capabilities = ["create", "update"] }
+path "pki/issuer/*" { capabilities = ["create", "read", "update", "delete"] }
 path "pki/key/*" { capabilities = ["read", "delete"] }
 path "pki/cert/*" { capabilities = ["read"] }
-path "pki/config/*" { capabilities = ["create", "read", "update", "delete"] }
-path "pki_int/root" { capabilities = ["delete", "sudo"] }
+path "pki/config/*" { capabilities = ["create", "read", "update"] }
+path "pki_int/issuers/generate/intermediate/internal" { capabilities = ["create", "update"] }
 path "pki_int/intermediate/*" { capabilities = ["create", "update"] }
 path "pki_int/issuer/*" { capabilities = ["read", "update", "delete"] }
-path "pki_int/issuers" { capabilities = ["read", "list"] }
-path "pki_int/keys" { capabilities = ["list"] }
 path "pki_int/key/*" { capabilities = ["read", "delete"] }
 path "pki_int/cert/*" { capabilities = ["read"] }
-path "pki_int/config/*" { capabilities = ["create", "read", "update", "delete"] }
+path "pki_int/config/*" { capabilities = ["create", "read", "update"] }
 path "pki_int/roles/*" { capabilities = ["create", "read", "update", "delete"] }

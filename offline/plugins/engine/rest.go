@@ -158,6 +158,9 @@ func (r *rest) read(ctx context.Context, in scope) (values, error) {
 	if r.row.Read == "" {
 		return r.state(in, nil), nil
 	}
+	if r.row.ReadUnless != "" && in.text(r.row.ReadUnless, nil) != "" {
+		return r.declared(in), nil
+	}
 	found, err := r.call(ctx, in, r.row.Read, in.filled(r.row.ReadBody))
 	if err != nil {
 		return nil, err
@@ -183,6 +186,19 @@ func (r *rest) read(ctx context.Context, in scope) (values, error) {
 		return nil, errGone
 	}
 	return r.joined(ctx, in, whole)
+}
+
+// declared is the state of an object that nobody reads.
+func (r *rest) declared(in scope) values {
+	out := values{}
+	for name, field := range r.row.Fields {
+		if value, ok := in.inputs[name]; ok {
+			out[name] = value
+		} else if field.From != "" {
+			out[name] = in.fill(field.From)
+		}
+	}
+	return out
 }
 
 func (r *rest) joined(ctx context.Context, in scope, object values) (values, error) {

@@ -54,6 +54,7 @@ type Row struct {
 	Once                         bool              // the state is what was declared and answered at creation: a read only looks whether it exists
 	ReadBody                     map[string]any    `yaml:"readBody"`
 	DeleteWhen                   string            `yaml:"deleteWhen"` // a template; while it is empty, deleting leaves the object there
+	ReadUnless                   string            `yaml:"readUnless"` // a template; unless it is empty, the state is what was declared, and nothing is read
 	Body                         map[string]any    // constants and templates sent besides the fields
 	UpdateBody                   map[string]any    `yaml:"updateBody"`
 	DeleteBody                   map[string]any    `yaml:"deleteBody"`
