@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from infra import images
-from ops import debian
+from ops import debian, maven
 from ops.errors import MACHINE, Failure
 from ops.go_build import lock
 from ops.paths import CACHE, PRIVATE, ROOT
@@ -111,6 +111,8 @@ def _context(image: images.Image, report: Report) -> Iterator[Path]:
 
             built = artifacts.build(image.artifact, report)
             _copy(built, context / image.artifact.removesuffix("-standin"))
+        if (image.recipe / maven.PROJECT).exists():
+            maven.fetch(image.recipe, context, report)
         for folder in image.sources:
             for path in images.source_files(ROOT / folder):
                 _copy(path, context / path.relative_to(ROOT))
