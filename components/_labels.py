@@ -7,6 +7,9 @@ STACK, SERVICE, KIND, STAND_IN = "nexus.stack", "nexus.service", "nexus.kind", "
 FILES_DIGEST = "nexus.files"
 #: Of a Swarm secret: the file it is in its container.
 FILE = "nexus.file"
+#: Of a Swarm service: a digest of what it is made from, by which an update that was taken back is told from one that
+#: went through.
+VERSION = "nexus.version"
 
 
 def labels(stack: str, service: str, *, kind: str = "service", stand_in: bool = False) -> dict[str, str]:

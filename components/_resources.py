@@ -76,7 +76,7 @@ class Exec(pulumi.CustomResource):
     """A command run inside a container until it succeeds; run again when an input changes.
 
     ``containerId`` is another with another container: what has to be done anew then takes it as a trigger. With
-    ``service``, the container is a task of the swarm's service of that name, once all of its replicas run.
+    ``version``, the container is a task of the swarm's service of that name, once it runs in that version.
     """
 
     containerId: pulumi.Output[str]  # noqa: N815  the engine's name for it
@@ -92,7 +92,7 @@ class Exec(pulumi.CustomResource):
         triggers: Mapping[str, pulumi.Input[str]] | None = None,
         timeout: int = 120,
         pids: int | None = None,
-        service: bool = False,
+        version: pulumi.Input[str] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         props = {
@@ -103,7 +103,7 @@ class Exec(pulumi.CustomResource):
             "triggers": triggers,
             "timeout": timeout,
             "pids": pids,
-            "service": service or None,
+            "version": version,
         }
         super().__init__("nexus:index:Exec", name, props, opts)
 

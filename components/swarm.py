@@ -19,13 +19,12 @@ import pulumi_docker as docker
 
 from components._contract import Contract
 from components._exposure import exposure
-from components._health import HealthCheck, duration
-from components._labels import FILE, labels
-from components._naming import data_node, physical, versioned
+from components._health import duration
+from components._labels import FILE, VERSION, labels
+from components._naming import physical, versioned
 from components._resources import Exec
+from components._tasks import task
 from components.workload import (
-    LOG_OPTIONS,
-    STOP_SECONDS,
     ContainerEngine,
     Port,
     Running,
@@ -33,15 +32,9 @@ from components.workload import (
     WorkloadSpec,
 )
 
-#: A task counts as running, and is found by its name, after its first health check, which comes after one interval. So
-#: it is shorter than for containers: with 10 s every start, and every replica of an update, would take 5 s longer.
-CHECK_INTERVAL = 5
 #: A failure this long after an update still takes it back.
 MONITOR_SECONDS = 5
-#: Between two starts of a task that fails.
-RESTART_DELAY = 2
 RELAY_MEMORY_MIB = 48
-MIB, NANO = 2**20, 10**9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,13 +56,14 @@ class SwarmEngine:
         own = labels(spec.stack, spec.name, kind=spec.kind, stand_in=spec.stand_in)
         files = _secrets(name, spec, args, own, opts)
         data = _volume(name, spec, own, opts) if spec.contract.data else None
+        version = _version(spec, args, files)
         service = docker.Service(
             f"{name}-server",
             name=physical(spec.stack, spec.name),
-            labels=[docker.ServiceLabelArgs(label=key, value=value) for key, value in own.items()],
+            labels=[docker.ServiceLabelArgs(label=k, value=v) for k, v in {**own, VERSION: version}.items()],
             mode=docker.ServiceModeArgs(replicated=docker.ServiceModeReplicatedArgs(replicas=spec.replicas)),
             endpoint_spec=_endpoint(spec),
-            task_spec=_task(spec, args, own, files, data),
+            task_spec=task(spec, args, own, files, data),
             update_config=docker.ServiceUpdateConfigArgs(**_rolling(spec, "rollback")),
             rollback_config=docker.ServiceRollbackConfigArgs(**_rolling(spec, "pause")),
             opts=opts,
@@ -77,8 +71,8 @@ class SwarmEngine:
         ready = Exec(
             f"{name}-ready",
             container=physical(spec.stack, spec.name),
-            container_id=_version(spec, args, files, service),
-            service=True,
+            container_id=pulumi.Output.concat(service.id, "-", version),  # it keeps its id, but gets new tasks
+            version=version,
             command=spec.ready or spec.check.command,
             stdin=args.ready_input,
             timeout=patience(spec),
@@ -119,115 +113,10 @@ def patience(spec: WorkloadSpec) -> int:
     return spec.ready_timeout * (spec.replicas + 1)
 
 
-def _version(
-    spec: WorkloadSpec, args: WorkloadArgs, files: Mapping[str, docker.Secret], service: docker.Service
-) -> pulumi.Output[str]:
-    """What changes with every update: a service keeps its id, but gets new tasks, which have to be asked."""
+def _version(spec: WorkloadSpec, args: WorkloadArgs, files: Mapping[str, docker.Secret]) -> pulumi.Output[str]:
+    """What changes with every update."""
     made_of = [spec.model_dump_json(), args.image, *(secret.name for secret in files.values())]
-    digest = pulumi.Output.all(*made_of).apply(lambda all: hashlib.sha256("\0".join(all).encode()).hexdigest()[:16])
-    return pulumi.Output.concat(service.id, "-", digest)
-
-
-def _task(
-    spec: WorkloadSpec,
-    args: WorkloadArgs,
-    own: Mapping[str, str],
-    files: Mapping[str, docker.Secret],
-    data: docker.Volume | None,
-) -> docker.ServiceTaskSpecArgs:
-    limits = docker.ServiceTaskSpecResourcesLimitsArgs(
-        memory_bytes=spec.memory_mib * MIB, nano_cpus=int(spec.cpus * NANO)
-    )
-    return docker.ServiceTaskSpecArgs(
-        container_spec=docker.ServiceTaskSpecContainerSpecArgs(**_container(spec, args, own, files, data)),
-        resources=docker.ServiceTaskSpecResourcesArgs(limits=limits),
-        restart_policy=docker.ServiceTaskSpecRestartPolicyArgs(
-            condition="any",
-            delay=duration(RESTART_DELAY),
-            window="0s",  # unset, the engine reports it back and every preview differs
-        ),
-        placement=docker.ServiceTaskSpecPlacementArgs(
-            constraints=[f"node.labels.{data_node(spec.stack)}==true"] if data else None
-        ),
-        networks_advanceds=[docker.ServiceTaskSpecNetworksAdvancedArgs(id=args.network, aliases=[spec.name])],
-        log_driver=docker.ServiceTaskSpecLogDriverArgs(name="json-file", options=LOG_OPTIONS),
-    )
-
-
-def _container(
-    spec: WorkloadSpec,
-    args: WorkloadArgs,
-    own: Mapping[str, str],
-    files: Mapping[str, docker.Secret],
-    data: docker.Volume | None,
-) -> dict[str, Any]:
-    contract = spec.contract
-    label = docker.ServiceTaskSpecContainerSpecLabelArgs
-    return {
-        "image": args.image,
-        "hostname": spec.name if spec.replicas == 1 else f"{spec.name}-{{{{.Task.Slot}}}}",
-        "args": list(spec.command) or None,
-        "user": contract.user,
-        "env": {**contract.environment, **spec.env},
-        "labels": [label(label=key, value=value) for key, value in own.items()],
-        "mounts": _mounts(contract, data),
-        "secrets": [_mounted(contract, file, secret) for file, secret in files.items()],
-        "healthcheck": _healthcheck(spec.check),
-        "read_only": True,
-        "cap_drops": ["ALL"],
-        "stop_signal": contract.stop_signal,
-        "stop_grace_period": duration(STOP_SECONDS),
-    }
-
-
-def _mounts(contract: Contract, data: docker.Volume | None) -> list[docker.ServiceTaskSpecContainerSpecMountArgs]:
-    mount = docker.ServiceTaskSpecContainerSpecMountArgs
-    found = [mount(**_temporary(path, options)) for path, options in contract.tmpfs.items()]
-    return [*found, *([mount(type="volume", source=data.name, target=contract.data or "")] if data else [])]
-
-
-def _temporary(path: str, options: str) -> dict[str, Any]:
-    """A tmpfs. Swarm's has a mode and no more: one with an owner or programs is a volume of the task, in memory."""
-    parts = [part for part in options.split(",") if part]
-    given = {key: value for key, _, value in (part.partition("=") for part in parts)}
-    if given.keys() <= {"mode"}:
-        bits = int(given.get("mode") or "1777", 8) & 0o777  # the plugin knows no more of it
-        return {
-            "type": "tmpfs",
-            "target": path,
-            "tmpfs_options": docker.ServiceTaskSpecContainerSpecMountTmpfsOptionsArgs(mode=bits),
-        }
-    flags = ["nosuid", "nodev", *([] if "exec" in given else ["noexec"])]
-    flags += [part for part in parts if part != "exec"]
-    driver = {"type": "tmpfs", "device": "tmpfs", "o": ",".join(flags)}
-    return {
-        "type": "volume",
-        "target": path,
-        "volume_options": docker.ServiceTaskSpecContainerSpecMountVolumeOptionsArgs(
-            no_copy=True, driver_name="local", driver_options=driver
-        ),
-    }
-
-
-def _mounted(contract: Contract, file: str, secret: docker.Secret) -> docker.ServiceTaskSpecContainerSpecSecretArgs:
-    return docker.ServiceTaskSpecContainerSpecSecretArgs(
-        secret_id=secret.id,
-        secret_name=secret.name,
-        file_name=contract.secret(file),
-        file_uid=str(contract.uid),
-        file_gid=str(contract.gid),
-        file_mode=0o400,
-    )
-
-
-def _healthcheck(check: HealthCheck) -> docker.ServiceTaskSpecContainerSpecHealthcheckArgs:
-    return docker.ServiceTaskSpecContainerSpecHealthcheckArgs(
-        tests=["CMD", *check.command],
-        interval=duration(CHECK_INTERVAL),
-        timeout=duration(check.timeout),
-        retries=check.retries,
-        start_period=duration(check.start_period),
-    )
+    return pulumi.Output.all(*made_of).apply(lambda all: hashlib.sha256("\0".join(all).encode()).hexdigest()[:16])
 
 
 def _endpoint(spec: WorkloadSpec) -> docker.ServiceEndpointSpecArgs:

@@ -37,15 +37,16 @@ class NotReadyError(Exception):
 class Exec(Kind):
     """The readiness gate, and the way a server is told its databases and roles: what depends on its id runs after it.
 
-    Inputs: ``container``, ``containerId`` (a new container is asked anew), ``service`` (``container`` names a service
-    of the swarm), ``command``, ``stdin``, ``timeout`` in seconds, ``triggers`` (any change of them runs the command
-    again), ``pids`` (the container's processes and threads at most: the Docker plugin has no field for it).
+    Inputs: ``container``, ``containerId`` (a new container is asked anew), ``version`` (``container`` names a service
+    of the swarm, which has to run in this version), ``command``, ``stdin``, ``timeout`` in seconds, ``triggers`` (any
+    change of them runs the command again), ``pids`` (the container's processes and threads at most: the Docker plugin
+    has no field for it).
     """
 
     fields: ClassVar = {
         "container": Field(str, required=True),
         "containerId": Field(str, required=True),
-        "service": Field(bool),
+        "version": Field(str),
         "command": Field((list, tuple), required=True, check=lambda value: None if value else "must name a command"),
         "stdin": Field(str),
         "triggers": Field(Mapping),
@@ -58,8 +59,8 @@ class Exec(Kind):
         wanted = {name: plain(value) for name, value in inputs.items()}
         if wanted.get("pids"):
             bound(wanted["container"], int(wanted["pids"]))
-        stdin, service = wanted.get("stdin") or "", wanted.get("service") or False
-        execute(wanted["container"], wanted["command"], stdin, wanted["timeout"], service=service)
+        stdin, version = wanted.get("stdin") or "", wanted.get("version") or ""
+        execute(wanted["container"], wanted["command"], stdin, wanted["timeout"], version=version)
         return {}
 
 
@@ -72,7 +73,7 @@ def bound(name: str, pids: int) -> None:
             raise NotReadyError(f"container {name} could not be limited to {pids} processes: {answer.text.strip()}")
 
 
-def execute(name: str, command: list[str], stdin: str, timeout: float, *, service: bool = False) -> None:
+def execute(name: str, command: list[str], stdin: str, timeout: float, *, version: str = "") -> None:
     """Run ``command`` in container ``name`` with ``stdin``, again and again, for at most ``timeout`` seconds.
 
     Raises ``NotReadyError``. The input is never part of a message: it may hold secrets.
@@ -80,13 +81,13 @@ def execute(name: str, command: list[str], stdin: str, timeout: float, *, servic
     from docker.errors import NotFound  # noqa: PLC0415
 
     with connect(timeout + 5) as client:
-        find = partial(tasks.container, client, name) if service else partial(client.containers.get, name)
+        find = partial(tasks.container, client, name, version) if version else partial(client.containers.get, name)
         try:
             last = repeat(find, command, stdin, timeout)
             if last is not None:
                 raise NotReadyError(describe(find(), command, last, timeout, secret=stdin))
         except NotFound as error:
-            raise NotReadyError(f"{'service' if service else 'container'} {name} does not exist") from error
+            raise NotReadyError(f"{'service' if version else 'container'} {name} does not exist") from error
         except tasks.NotRunningError as error:
             raise NotReadyError(f"{error}\n{failed(client, name)}") from error
 

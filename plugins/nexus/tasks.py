@@ -11,11 +11,14 @@ if TYPE_CHECKING:
 Task = dict[str, Any]
 #: The label by which Swarm marks a task's container.
 TASK_ID = "com.docker.swarm.task.id"
+#: The label by which a service says which version of it this is.
+VERSION = "nexus.version"
 #: A service whose tasks have failed this often will not get well by waiting; Swarm remembers five of each replica.
 HOPELESS_FAILURES = 4
 FAILED = ("failed", "rejected")
-#: States of an update that Swarm has given up or taken back.
-TAKEN_BACK = ("paused", "rollback_started", "rollback_paused", "rollback_completed")
+#: States of an update, or of its being taken back, that will change by themselves; and those of a failed one.
+UNDER_WAY = ("updating", "rollback_started")
+TAKEN_BACK = ("paused", "rollback_paused", "rollback_completed")
 #: What of a task differs from the service's own description without being another version of it.
 SAME = ("ContainerSpec", "Resources", "RestartPolicy", "Placement", "LogDriver")
 
@@ -28,26 +31,27 @@ class HopelessError(NotRunningError):
     """And they will not: Swarm has taken the update back, or the tasks fail again and again."""
 
 
-def container(client: DockerClient, service: str) -> Container | None:
-    """The newest task's container, once all replicas run as the service now wants them and are healthy.
+def container(client: DockerClient, service: str, version: str) -> Container | None:
+    """The newest task's container, once all replicas run in this version and are healthy.
 
     None when all of them run on other nodes. Raises ``docker.errors.NotFound`` when there is no such service,
     ``NotRunningError`` while it does not run.
     """
     found = client.api.inspect_service(service)
-    template, tasks = found["Spec"]["TaskTemplate"], client.api.tasks(filters={"service": service})
+    spec, tasks = found["Spec"], client.api.tasks(filters={"service": service})
     update = found.get("UpdateStatus") or {}
+    current = [task for task in tasks if all(task["Spec"].get(part) == spec["TaskTemplate"].get(part) for part in SAME)]
+    running = [task for task in current if task["DesiredState"] == task["Status"]["State"] == "running"]
+    replicas = spec["Mode"].get("Replicated", {}).get("Replicas", 1)
+    wanted = (spec.get("Labels") or {}).get(VERSION) == version
+    if wanted and len(running) >= replicas and update.get("State") not in UNDER_WAY:
+        return _newest(client, [task["ID"] for task in running])
     if update.get("State") in TAKEN_BACK:
         said = f"{update['State'].replace('_', ' ')}: {update.get('Message', '')}"
         raise HopelessError(f"the update of service {service} was taken back ({said}); {last(tasks)}")
-    current = [task for task in tasks if all(task["Spec"].get(part) == template.get(part) for part in SAME)]
-    running = [task for task in current if task["DesiredState"] == task["Status"]["State"] == "running"]
-    replicas = found["Spec"]["Mode"].get("Replicated", {}).get("Replicas", 1)
-    if update.get("State") == "updating" or len(running) < replicas:
-        failures = sum(task["Status"]["State"] in FAILED for task in current)
-        kind = HopelessError if failures >= HOPELESS_FAILURES * replicas else NotRunningError
-        raise kind(f"{len(running)} of {replicas} replicas of service {service} run; {last(current)}")
-    return _newest(client, [task["ID"] for task in running])
+    failures = sum(task["Status"]["State"] in FAILED for task in current)
+    kind = HopelessError if failures >= HOPELESS_FAILURES * replicas else NotRunningError
+    raise kind(f"{len(running)} of {replicas} replicas of service {service} run; {last(current)}")
 
 
 def _newest(client: DockerClient, tasks: list[str]) -> Container | None:
