@@ -1,0 +1,128 @@
+"""The wiring of what watches the platform: metrics, alerts, logs, and the pages that show them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pulumi
+
+from components.alertmanager import Alertmanager, AlertmanagerSpec
+from components.consul import Consul
+from components.elasticsearch import Elasticsearch, ElasticsearchSpec
+from components.grafana import Grafana, GrafanaArgs, GrafanaSpec
+from components.kibana import Kibana, KibanaArgs, KibanaSpec
+from components.logstash import Logstash, LogstashArgs, LogstashSpec
+from components.prometheus import Prometheus, PrometheusArgs, PrometheusSpec
+from components.workload import ServerArgs
+from infra import images
+from infra.catalog import Service
+from infra.platform import Platform
+from infra.wiring import discovery
+
+BOARDS = Path(__file__).resolve().parents[1] / "dashboards"
+
+
+def alertmanager(platform: Platform, entry: Service) -> Alertmanager:
+    """Where Prometheus' alerts go."""
+    spec = AlertmanagerSpec(
+        stack=platform.stack,
+        contract=images.contract("alertmanager"),
+        name=entry.name,
+        memory_mib=entry.memory,
+        cpus=entry.cpus,
+        port=platform.port(entry, "http"),
+    )
+    return Alertmanager(entry.name, spec, ServerArgs(**platform.runtime(entry.image)))
+
+
+def prometheus(platform: Platform, entry: Service) -> Prometheus:
+    """The metrics of all that Consul lists."""
+    receiver, registry = platform.made.get("alertmanager"), platform.made.get("consul")
+    visible = _listed(platform) if isinstance(registry, Consul) else None
+    spec = PrometheusSpec(
+        stack=platform.stack,
+        contract=images.contract("prometheus"),
+        name=entry.name,
+        memory_mib=entry.memory,
+        cpus=entry.cpus,
+        port=platform.port(entry, "http"),
+        consul=f"consul:{images.contract('consul').ports['http']}" if visible is not None else "",
+        alertmanager=receiver.address if isinstance(receiver, Alertmanager) else "",
+        targets={
+            service.name: f"{service.name}:{images.contract(service.kind).ports['http']}"
+            for service in platform.catalog.enabled
+            if service.kind == "grafana"
+        },
+    )
+    return Prometheus(entry.name, spec, PrometheusArgs(**platform.runtime(entry.image), consul_token=visible))
+
+
+def _listed(platform: Platform) -> pulumi.Output[str]:
+    """A token that reads Consul's catalogue, and nothing else."""
+    from components.consul_access import READER_RULES  # noqa: PLC0415  brings the SDK along
+
+    return discovery.token(platform, "prometheus-consul", READER_RULES)
+
+
+def elasticsearch(platform: Platform, entry: Service) -> Elasticsearch:
+    """Where the logs are kept."""
+    spec = ElasticsearchSpec(
+        stack=platform.stack,
+        contract=images.contract("elasticsearch"),
+        name=entry.name,
+        memory_mib=entry.memory,
+        cpus=entry.cpus,
+        port=platform.port(entry, "http"),
+    )
+    return Elasticsearch(entry.name, spec, ServerArgs(**platform.runtime(entry.image)))
+
+
+def logstash(platform: Platform, entry: Service) -> Logstash:
+    """Where logs are sent: its main port takes those of shippers."""
+    spec = LogstashSpec(
+        stack=platform.stack,
+        contract=images.contract("logstash"),
+        name=entry.name,
+        stand_in=platform.image_spec(entry.image).stand_in,
+        memory_mib=entry.memory,
+        cpus=entry.cpus,
+        ports=(platform.port(entry, "beats"),),
+    )
+    store = platform.find("elasticsearch", Elasticsearch)
+    return Logstash(entry.name, spec, LogstashArgs(**platform.runtime(entry.image), elasticsearch=store.address))
+
+
+def kibana(platform: Platform, entry: Service) -> Kibana:
+    """Where the logs are searched."""
+    spec = KibanaSpec(
+        stack=platform.stack,
+        contract=images.contract("kibana"),
+        name=entry.name,
+        stand_in=platform.image_spec(entry.image).stand_in,
+        memory_mib=entry.memory,
+        cpus=entry.cpus,
+        port=platform.port(entry, "http"),
+    )
+    store = platform.find("elasticsearch", Elasticsearch)
+    return Kibana(entry.name, spec, KibanaArgs(**platform.runtime(entry.image), elasticsearch=store.address))
+
+
+def grafana(platform: Platform, entry: Service) -> Grafana:
+    """Dashboards, over what of Prometheus and Elasticsearch there is."""
+    spec = GrafanaSpec(
+        stack=platform.stack,
+        contract=images.contract("grafana"),
+        name=entry.name,
+        stand_in=platform.image_spec(entry.image).stand_in,
+        memory_mib=entry.memory,
+        cpus=entry.cpus,
+        port=platform.port(entry, "http"),
+        dashboards={file.name: file.read_text() for file in sorted(BOARDS.glob("*.json"))},
+    )
+    metrics, logs = platform.made.get("prometheus"), platform.made.get("elasticsearch")
+    args = GrafanaArgs(
+        **platform.runtime(entry.image),
+        prometheus=f"http://{metrics.address}" if isinstance(metrics, Prometheus) else "",
+        elasticsearch=logs.address if isinstance(logs, Elasticsearch) else "",
+    )
+    return Grafana(entry.name, spec, args)
