@@ -16,14 +16,14 @@ WEBSOCKET_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 class Echo:
-    """An HTTP/1.1 server on 127.0.0.1 that answers every request with a JSON description of it.
+    """An HTTP/1.1 server, on 127.0.0.1 if not told otherwise, that answers every request with a JSON description of it.
 
     ``status`` and ``delay`` (seconds) apply to all requests, ``probe_status`` to /probe; ``hits`` counts requests other
     than probes. Paths: /stream sends two chunks 0.3 s apart, /socket upgrades to WebSocket and echoes bytes.
     """
 
-    def __init__(self, port: int, name: str = "echo") -> None:
-        self.name, self.port = name, port
+    def __init__(self, port: int, name: str = "echo", host: str = "127.0.0.1") -> None:
+        self.name, self.port, self.host = name, port, host
         self.status = self.probe_status = 200
         self.delay = 0.0
         self.hits = self.probes = 0
@@ -33,14 +33,14 @@ class Echo:
         class Handler(_Handler):
             owner = echo
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self._server = ThreadingHTTPServer((host, port), Handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
 
     @property
     def target(self) -> str:
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     def close(self) -> None:
         self._server.shutdown()

@@ -8,15 +8,16 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from components.redis import RATE_LIMITING, RATE_LIMITING_KEYS
 from tests.ports import free_port
 from tests.standins.gateway import eventually
 
 BINARY = Path("/usr/bin/redis-server")
 PASSWORD = "counting-S3cret"
-#: What components/redis.py allows a user, on the gateway's own keys.
+#: The gateway's user as the platform makes it, and one that sees all.
 USERS = f"""\
 user default off
-user kong on >{PASSWORD} ~ratelimit:* &* +@all -@admin -@dangerous
+user kong on >{PASSWORD} ~{RATE_LIMITING_KEYS}* {RATE_LIMITING}
 user test on nopass ~* &* +@all
 """
 

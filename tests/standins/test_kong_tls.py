@@ -35,7 +35,8 @@ def issued(folder: Path, name: str) -> dict[str, str]:
     )
     subprocess.run(
         [*run, "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}",
-         "-addext", "basicConstraints=critical,CA:FALSE", "-CA", "ca", "-CAkey", "ca.key", "-keyout", "key", "-out", "cert"],
+         "-addext", "basicConstraints=critical,CA:FALSE", "-CA", "ca", "-CAkey", "ca.key",
+         "-keyout", "key", "-out", "cert"],
         cwd=folder, check=True, capture_output=True,
     )  # fmt: skip
     return {"cert": (folder / "cert").read_text(), "key": (folder / "key").read_text()}
