@@ -94,9 +94,9 @@ class SigningKeys(Dependency):
         message = ".".join(_encode(json.dumps(part, separators=(",", ":")).encode()) for part in (header, claims))
         try:
             signature = await self._vault.sign(self._key, message.encode(), version.number)
-        except VaultError as error:  # the version has just been retired: the next try takes another
-            self.doubt()
-            self._versions = {}
+        except (VaultError, DependencyAwayError) as error:
+            self.doubt()  # the version may just have been retired: the caller's next try takes another
+            log.warning("nothing was signed with %s: %s", version.kid, explain(error))
             raise DependencyAwayError("vault", explain(error)) from error
         return f"{message}.{_encode(signature)}"
 

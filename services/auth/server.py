@@ -178,7 +178,7 @@ def _basic(request: Request) -> dict[str, str]:
     """A client's credentials, if they can be read: the engine fails at what is not text."""
     kind, _, value = request.headers.get("authorization", "").partition(" ")
     try:
-        if kind.lower() == "basic" and base64.b64decode(value, validate=True).decode().isprintable():
+        if kind.lower() == "basic" and value and base64.b64decode(value, validate=True).decode().isprintable():
             return {"Authorization": f"Basic {value}"}
     except ValueError:
         pass

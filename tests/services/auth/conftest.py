@@ -39,15 +39,18 @@ def own(world: parts.World, tmp_path: Path) -> Iterator[parts.Provider]:
     started.stop()
 
 
-@pytest.fixture
-def cli(provider: parts.Provider) -> Iterator[Oidc]:
-    client = provider.client()
-    yield client
-    client.close()
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    yield
+    while parts.OPENED:
+        parts.OPENED.pop().close()
 
 
 @pytest.fixture
-def web(provider: parts.Provider) -> Iterator[Oidc]:
-    client = provider.web()
-    yield client
-    client.close()
+def cli(provider: parts.Provider) -> Oidc:
+    return provider.client()
+
+
+@pytest.fixture
+def web(provider: parts.Provider) -> Oidc:
+    return provider.web()

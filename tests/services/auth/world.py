@@ -13,6 +13,7 @@ from typing import Any
 
 import asyncpg
 import httpx
+from redis import Redis
 
 from ops import artifacts
 from services.migrations import runner
@@ -31,6 +32,7 @@ WEB_SECRET = "a-secret-that-a-machine-made-0001"
 ROBOT_SECRET = "a-secret-that-a-machine-made-0002"
 #: Long in production; short enough here to see a key in both states.
 KEY_DELAY = 3
+OPENED: list[Oidc] = []
 
 
 def seed() -> dict[str, Any]:
@@ -147,9 +149,17 @@ class World:
             "NEXUS_POSTGRES_PASSWORD_FILE": str(files["postgres"]),
             "NEXUS_REDIS_HOST": "127.0.0.1",
             "NEXUS_REDIS_PORT": str(self.redis.port),
+            "NEXUS_REDIS_DATABASE": str(self._keys()),
             "NEXUS_REDIS_PASSWORD_FILE": str(files["redis"]),
             "NEXUS_SETTINGS": json.dumps(own),
         }
+
+    def _keys(self) -> int:
+        """The number of an empty Redis database: what one test guesses wrong is not counted in another."""
+        number = self.databases % 16
+        with Redis(port=self.redis.port, password=servers.SECRETS["redis"], db=number) as client:
+            client.flushdb()
+        return number
 
     async def sql(self, database: str, query: str, *values: object) -> Any:
         """One value, asked for beside the provider."""
@@ -191,8 +201,9 @@ class Provider(servers.Service):
         return self.url + json.loads(self.environment["NEXUS_SETTINGS"])["path"]
 
     def client(self, **fields: Any) -> Oidc:
-        """A new browser of the command line's client, unless told otherwise."""
-        return Oidc(self.issuer, **fields)
+        """A new browser of the command line's client, unless told otherwise; it is closed after the test."""
+        OPENED.append(Oidc(self.issuer, **fields))
+        return OPENED[-1]
 
     def web(self) -> Oidc:
         """A new browser of the client with a secret."""
