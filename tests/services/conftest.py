@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.services import estate as estates
 from tests.services import servers
 
 
@@ -84,3 +85,37 @@ def steady(_steady: servers.Service, backing: Backing) -> servers.Service:
     """A ready service that tests share, which neither stop it nor count what it did."""
     servers.eventually(lambda: _steady.status("/ready") == 200, 5, "ready")
     return _steady
+
+
+@pytest.fixture(scope="session")
+def _estate(_servers: Backing) -> Iterator[estates.Estate]:
+    directory = Path(tempfile.mkdtemp(prefix="nexus-estate-"))
+    directory.chmod(0o755)
+    made = estates.Estate(directory, _servers.postgres)
+    try:
+        asyncio.run(made.databases())
+        made.start()
+        yield made
+    finally:
+        made.stop()
+        servers.remove(directory)
+
+
+@pytest.fixture
+def estate(_estate: estates.Estate, backing: Backing) -> estates.Estate:
+    """All the platform's servers, as the components set them up."""
+    return _estate
+
+
+@pytest.fixture
+def member(estate: estates.Estate, run: Callable[..., servers.Service]) -> Callable[..., servers.Service]:
+    """Start services of the estate, listed in Consul and ready."""
+
+    def start(name: str, ready: bool = True, **more: str) -> servers.Service:
+        service = run(estate.environment(name, **more))
+        estate.announce(name, service.port)
+        if ready:
+            servers.eventually(lambda: service.status("/ready") == 200, 20, f"{name} is ready: {service.output}")
+        return service
+
+    return start
