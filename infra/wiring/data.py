@@ -31,6 +31,7 @@ def postgres(platform: Platform, entry: Service) -> Postgres:
         memory_mib=entry.memory,
         cpus=entry.cpus,
         port=platform.port(entry, "sql"),
+        generation=platform.settings.rotations.get("postgres", 0),
         databases=tuple(Database(name=s.store, owner=s.store, login=s.kind != "service") for s in users),
     )
     server = Postgres(entry.name, spec, ServerArgs(**platform.runtime(entry.image)))
@@ -75,6 +76,7 @@ def redis(platform: Platform, entry: Service) -> Redis:
         "contract": images.contract("redis"),
         "memory_mib": entry.memory,
         "cpus": entry.cpus,
+        "generation": platform.settings.rotations.get("redis", 0),
     }
     args = ServerArgs(**platform.runtime(entry.image))
     cache = RedisSpec(**shape, name=CACHE, kind="helper", users=cached, purpose="cache")
@@ -100,6 +102,7 @@ def rabbitmq(platform: Platform, entry: Service) -> Rabbitmq:
         memory_mib=entry.memory,
         cpus=entry.cpus,
         ports=tuple(ports),
+        generation=platform.settings.rotations.get("rabbitmq", 0),
         consumers=tuple(Consumer(name=s.name, topics=s.consumes) for s in platform.catalog.enabled if s.consumes),
     )
     return Rabbitmq(entry.name, spec, ServerArgs(**platform.runtime(entry.image)))
