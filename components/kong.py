@@ -10,9 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from components._connections import PostgresConnection
 from components._contract import Contract
 from components._limits import minimum_memory
+from components._resources import rotated
 from components.workload import Port, Running, ServerArgs, WorkloadArgs, WorkloadSpec, reachable
 
 PASSWORD_FILE = "postgres-password"  # noqa: S105  the file's name
+#: The Admin API takes a password: from the platform's network it could be reached by every service. nginx reads the
+#: file for each request, so that a new password needs no restart.
+ADMIN_USER, ADMIN_FILE = "nexus", "admin.htpasswd"
 PLAIN_HTTP_FILE = "plain-http.conf"
 #: The memory that kept responses go to: apart from Kong's own caches, so that emptying it costs nothing else.
 RESPONSES = "gateway_responses"
@@ -49,6 +53,7 @@ class KongSpec(BaseModel):
     redirect: int | None = Field(
         default=None, ge=1, le=65535, description="answer plain HTTP with the address of this port, as clients see it"
     )
+    generation: int = Field(default=0, ge=0, description="how often the Admin API's password was rotated")
     trusted: tuple[str, ...] = Field(default=(), description="networks of proxies whose forwarding headers are true")
     workers: int = Field(default=1, ge=1, le=64)
 
@@ -61,21 +66,27 @@ class KongArgs(ServerArgs):
 
 
 class Kong(pulumi.ComponentResource):
-    """The gateway. Output: ``admin_url``, known once Kong runs: what a provider is configured with."""
+    """The gateway. What a provider is configured with: ``admin_url``, known once Kong runs, and ``admin_password``."""
 
     admin_url: pulumi.Output[str]
+    admin_password: pulumi.Output[str]
     running: Running
 
     def __init__(self, name: str, spec: KongSpec, args: KongArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("nexus:index:Kong", name, None, opts)
-        files: dict[str, pulumi.Input[str]] = {PASSWORD_FILE: args.database.password}
+        child = pulumi.ResourceOptions(parent=self)
+        self.admin_password = rotated(f"{name}-admin-password", spec.generation, child).value
+        files: dict[str, pulumi.Input[str]] = {
+            PASSWORD_FILE: args.database.password,
+            ADMIN_FILE: self.admin_password.apply(lambda password: f"{ADMIN_USER}:{{PLAIN}}{password}\n"),
+        }
         if spec.redirect:
             files[PLAIN_HTTP_FILE] = plain_http(spec.redirect)
         self.running = args.engine.run(
             name,
             workload(spec, args.database),
             WorkloadArgs(image=args.image, network=args.network, files=files),
-            pulumi.ResourceOptions(parent=self),
+            child,
         )
         self.admin_url = self.running.ready.after(f"http://{reachable(spec.admin.bind)}:{spec.admin.host}")
         self.register_outputs({"adminUrl": self.admin_url})
@@ -107,6 +118,7 @@ def workload(spec: KongSpec, database: PostgresConnection) -> WorkloadSpec:
         ports=(spec.admin, spec.proxy, spec.proxy_tls),
         memory_mib=spec.memory_mib,
         cpus=spec.cpus,
+        live=(ADMIN_FILE,),
     )
 
 
@@ -116,6 +128,8 @@ def listeners(spec: KongSpec) -> dict[str, str]:
     return {
         "KONG_ADMIN_LISTEN": f"0.0.0.0:{ports['admin']}",
         "KONG_ADMIN_GUI_LISTEN": "off",
+        "KONG_NGINX_ADMIN_AUTH_BASIC": "kong",
+        "KONG_NGINX_ADMIN_AUTH_BASIC_USER_FILE": spec.contract.secret(ADMIN_FILE),
         "KONG_STATUS_LISTEN": f"0.0.0.0:{ports['status']}",
         "KONG_PROXY_LISTEN": f"0.0.0.0:{ports['proxy']} backlog=4096, "
         f"0.0.0.0:{ports['proxy-tls']} http2 ssl backlog=4096",

@@ -10,12 +10,13 @@ import pulumi
 
 from components.consul import Consul
 from components.image import Image, ImageSpec
-from components.kong import Kong
+from components.kong import ADMIN_USER, Kong
 from components.network import Network, Overlay
+from components.vault import Vault
 from components.workload import ContainerEngine, Engine, Port
 from infra import images
 from infra.catalog import Catalog, Service
-from infra.settings import Settings
+from infra.settings import Rotated, Settings
 
 Made = TypeVar("Made", bound=pulumi.ComponentResource)
 
@@ -72,6 +73,18 @@ class Platform:
         bind = self.settings.bind if role.startswith("proxy") else self.settings.admin_bind
         return Port(container=images.contract(service.kind).ports[container], host=service.ports[role], bind=str(bind))
 
+    @property
+    def public_url(self) -> str:
+        """The gateway's address as its users know it."""
+        if self.settings.public_url:
+            return self.settings.public_url.rstrip("/")
+        gateway = next((entry for entry in self.catalog.enabled if "proxy_tls" in entry.extra_ports), None)
+        return f"https://localhost:{gateway.extra_ports['proxy_tls']}" if gateway else ""
+
+    def rotation(self, what: Rotated) -> int:
+        """How often something was rotated."""
+        return self.settings.rotations.get(what, 0)
+
     def find(self, name: str, kind: type[Made]) -> Made:
         """A component made before; which there are is checked by the catalogue, so a wrong one is a mistake here."""
         component = self.made[name]
@@ -87,11 +100,26 @@ class Platform:
         """What is registered in Consul is registered once Consul answers."""
         import pulumi_consul  # noqa: PLC0415  a provider's SDK takes a third of a second: only where it is used
 
-        return pulumi_consul.Provider("consul", address=self.find("consul", Consul).address)
+        registry = self.find("consul", Consul)
+        return pulumi_consul.Provider("consul", address=registry.address, token=registry.token)
+
+    @cached_property
+    def vault_provider(self) -> pulumi.ProviderResource:
+        """What is set up in Vault is set up once its keeper has made the stack's token."""
+        import pulumi_vault  # noqa: PLC0415
+
+        vault = self.find("vault", Vault)
+        return pulumi_vault.Provider("vault", address=vault.address, token=vault.token, skip_child_token=True)
 
     @cached_property
     def kong_provider(self) -> pulumi.ProviderResource:
         """What is configured in Kong is configured once Kong answers."""
         import pulumi_kong  # noqa: PLC0415
 
-        return pulumi_kong.Provider("kong", kong_admin_uri=self.find("kong", Kong).admin_url)
+        gateway = self.find("kong", Kong)
+        return pulumi_kong.Provider(
+            "kong",
+            kong_admin_uri=gateway.admin_url,
+            kong_admin_username=ADMIN_USER,
+            kong_admin_password=gateway.admin_password,
+        )

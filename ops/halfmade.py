@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ops import objects
+from ops.credentials import opened
 from ops.objects import CONTAINER, NETWORK, SECRET, SERVICE_KIND, Object, remove
 
 if TYPE_CHECKING:
@@ -89,9 +90,11 @@ def clean(operation: Pending, state: Mapping[str, Any], client: DockerClient, re
             if item.id not in known and remove(client, item):
                 report(f"removed a half-made {item.kind}: {item.name}")
     elif operation.type.startswith("kong:"):
-        uri = provider_inputs(state, operation.provider).get("kongAdminUri")
+        provider = opened(provider_inputs(state, operation.provider))
+        uri, password = provider.get("kongAdminUri"), provider.get("kongAdminPassword")
         if isinstance(uri, str):
-            _kong(uri.rstrip("/"), operation, known, report)
+            auth = (str(provider.get("kongAdminUsername")), str(password)) if password else None
+            _kong(uri.rstrip("/"), auth, operation, known, report)
 
 
 def _docker(operation: Pending, client: DockerClient) -> list[Object]:
@@ -109,11 +112,11 @@ def _docker(operation: Pending, client: DockerClient) -> list[Object]:
     return [Object(kind, item["ID"], name, "") for item in listed if item["Spec"]["Name"] == name]
 
 
-def _kong(uri: str, operation: Pending, known: set[str], report: Report) -> None:
+def _kong(uri: str, auth: tuple[str, str] | None, operation: Pending, known: set[str], report: Report) -> None:
     import httpx
 
     try:
-        with httpx.Client(base_url=uri, timeout=TIMEOUT, trust_env=False) as kong:
+        with httpx.Client(base_url=uri, auth=auth, timeout=TIMEOUT, trust_env=False) as kong:
             for path, identity in kong_candidates(kong, operation):
                 if not known & {identity, path.rpartition("/")[2]} and kong.delete(path).status_code == 204:
                     report(f"removed a half-made object of the gateway: {path}")

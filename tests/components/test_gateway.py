@@ -11,10 +11,12 @@ from pulumi.runtime import rpc
 from pydantic import ValidationError
 
 from components import _apis
-from components._connections import Endpoint, RedisConnection
+from components._connections import Endpoint, PostgresConnection, RedisConnection
 from components.gateway import Api, Gateway, GatewayArgs, GatewaySpec, included
-from components.kong import KongSpec, plain_http
+from components.kong import KongSpec, plain_http, workload
 from components.publication import Breaker, Publication, PublicationArgs, PublicationSpec, RateLimit, Route
+from components.workload import Port
+from infra import images
 from tests.components import recorder as recording
 from tests.components.recorder import Recorder, declare
 
@@ -148,6 +150,29 @@ def test_the_page_of_apis_lists_every_service_and_runs_nothing_else() -> None:
     assert policy.count("'sha256-") == 2
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
+
+
+def test_kong_is_told_no_secret_in_its_environment_and_its_admin_api_takes_a_password() -> None:
+    port = {"bind": "127.0.0.1"}
+    spec = KongSpec(
+        stack="t",
+        contract=images.contract("kong"),
+        memory_mib=384,
+        admin=Port(container=8001, host=1, **port),
+        proxy=Port(container=8000, host=2, **port),
+        proxy_tls=Port(container=8443, host=3, **port),
+        redirect=443,
+    )
+    database = PostgresConnection(host="pg", port=5432, database="kong", user="kong", password=pulumi.Output.secret(""))
+    made = workload(spec, database)
+    assert set(made.env) <= set(made.contract.accepts)
+    assert made.env["KONG_NGINX_ADMIN_AUTH_BASIC_USER_FILE"] == "/run/secrets/admin.htpasswd"
+    assert made.env["KONG_NGINX_PROXY_INCLUDE"] == "/run/secrets/plain-http.conf"
+    assert made.live == ("admin.htpasswd",)
+    assert "KONG_TRUSTED_IPS" not in made.env
+    trusting = workload(spec.model_copy(update={"trusted": ("10.0.0.0/8",), "redirect": None}), database).env
+    assert trusting["KONG_TRUSTED_IPS"] == "10.0.0.0/8"
+    assert "KONG_NGINX_PROXY_INCLUDE" not in trusting
 
 
 def test_plain_requests_are_sent_to_the_port_that_clients_see() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from components.kong import ADMIN_USER
 from ops import artifacts, pulumi_cli
 from ops.paths import ROOT
 from tests.plugins.test_pulumi import Stack
@@ -56,7 +57,11 @@ def _stack(folder: Path) -> Stack:
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("gateway")
     with ExitStack() as ends:
-        gateway = Gateway(artifacts.build("kong-standin", lambda _line: None), folder, **SETTINGS)
+        users = folder / "users"
+        users.write_text(f"{ADMIN_USER}:{{PLAIN}}{PASSWORD}\n")
+        guard = {"KONG_NGINX_ADMIN_AUTH_BASIC": "kong", "KONG_NGINX_ADMIN_AUTH_BASIC_USER_FILE": str(users)}
+        gateway = Gateway(artifacts.build("kong-standin", lambda _line: None), folder, **SETTINGS, **guard)
+        gateway.admin.auth = (ADMIN_USER, PASSWORD)
         ends.callback(gateway.close)
         gateway.start()
         counters = Counters(tmp_path_factory.mktemp("redis"))

@@ -5,11 +5,19 @@ import pulumi_kong as kong
 
 from components._connections import Endpoint, RedisConnection
 from components.gateway import Api, Gateway, GatewayArgs, GatewaySpec
+from components.kong import ADMIN_USER
 from components.publication import Breaker, Publication, PublicationArgs, PublicationSpec, RateLimit, Route
 
 config = pulumi.Config("gateway")
 opts = pulumi.ResourceOptions(
-    providers=[kong.Provider("kong", kong_admin_uri=config.require("admin"))],
+    providers=[
+        kong.Provider(
+            "kong",
+            kong_admin_uri=config.require("admin"),
+            kong_admin_username=ADMIN_USER,
+            kong_admin_password=config.require_secret("password"),
+        )
+    ],
 )
 counters = RedisConnection(
     host="127.0.0.1",

@@ -41,6 +41,7 @@ type Config struct {
 	ClientMaxBody  int64            // bytes; 0: unlimited
 	Dictionaries   map[string]int64 // memories for responses: their limits in bytes
 	ToHTTPS        *Redirect        // what plain requests to the proxy are answered with
+	AdminUsers     string           // file with who may use the Admin API; "": everybody
 	Warnings       []string
 	settings       map[string]string
 }
@@ -73,7 +74,8 @@ var defaults = map[string]string{
 	"log_level": "notice", "prefix": "/usr/local/kong", "trusted_ips": "", "real_ip_header": "X-Real-IP",
 	"router_flavor": "traditional_compatible", "upstream_keepalive_idle_timeout": "60",
 	"upstream_keepalive_pool_size": "512", "ssl_cert": "", "ssl_cert_key": "", "plugins": "bundled",
-	"nginx_http_client_max_body_size": "0", "nginx_http_lua_shared_dict": "", "nginx_proxy_include": "", "password": "", "db_update_frequency": "5",
+	"nginx_http_client_max_body_size": "0", "nginx_http_lua_shared_dict": "", "nginx_proxy_include": "",
+	"nginx_admin_auth_basic": "off", "nginx_admin_auth_basic_user_file": "", "password": "", "db_update_frequency": "5",
 }
 
 // accepted are settings that are understood but change nothing here.
@@ -111,6 +113,9 @@ func Load(environ []string) (*Config, error) {
 	c.UpdateInterval = time.Duration(max(integer(get("db_update_frequency"), 5), 1)) * time.Second
 	c.IdlePerHost = integer(get("upstream_keepalive_pool_size"), 512)
 	c.ClientMaxBody = size(get("nginx_http_client_max_body_size"))
+	if get("nginx_admin_auth_basic") != "off" {
+		c.AdminUsers = get("nginx_admin_auth_basic_user_file")
+	}
 	c.Dictionaries = dictionaries(get("nginx_http_lua_shared_dict"))
 	if err := c.readRedirect(get("nginx_proxy_include")); err != nil {
 		return nil, err

@@ -78,7 +78,7 @@ func Run(config *conf.Config) error {
 	g := &group{certificates: certificates}
 	err = errors.Join(
 		g.listen(config.Proxy, secured(config.ToHTTPS, gateway), clients.track),
-		g.listen(config.Admin, withMetrics(api, figures), nil),
+		g.listen(config.Admin, asked(config.AdminUsers, withMetrics(api, figures)), nil),
 		g.listen(config.Status, withMetrics(status(api), figures), nil),
 	)
 	if err != nil {
