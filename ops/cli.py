@@ -27,6 +27,10 @@ images = typer.Typer(
     help="Look at, build or pin the images.", epilog=EPILOG, no_args_is_help=True, rich_markup_mode=None
 )
 app.add_typer(images, name="images")
+swarm = typer.Typer(
+    help="Make a swarm, join one, look at its nodes.", epilog=EPILOG, no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(swarm, name="swarm")
 
 
 class Source(StrEnum):
@@ -180,6 +184,33 @@ def images_build(
 def images_pin(registry: Registry = "") -> None:
     """Pin the upstream references by digest, as the registry has them now."""
     run("images pin", module="images_verb", function="pin", registry=registry)
+
+
+Address = Annotated[str, typer.Argument(help="An IP address by which the nodes reach the manager.", show_default=False)]
+
+
+@swarm.command("init")
+def swarm_init(address: Address) -> None:
+    """Make a swarm at this machine's ADDRESS, or give a swarm of one node that address."""
+    run("swarm init", module="swarm_verb", function="init", address=address)
+
+
+@swarm.command("token")
+def swarm_token(manager: Annotated[bool, typer.Option(help="For another manager.")] = False) -> None:
+    """Print the secret by which other machines join."""
+    run("swarm token", module="swarm_verb", function="token", manager=manager)
+
+
+@swarm.command("join")
+def swarm_join(address: Address) -> None:
+    """Join the swarm at ADDRESS, with the token from standard input."""
+    run("swarm join", module="swarm_verb", function="join", address=address)
+
+
+@swarm.command("nodes")
+def swarm_nodes() -> None:
+    """List the swarm's nodes, and whose data they keep."""
+    run("swarm nodes", module="swarm_verb", function="nodes")
 
 
 def main() -> None:

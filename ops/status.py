@@ -70,7 +70,7 @@ def swarm_row(entry: Service, found: swarm.Running | None, relay: Mapping[str, A
     return Row(
         name=entry.name,
         group=entry.group,
-        state=f"{found.running}/{found.wanted} running",
+        state="running" if found.running else "restarting",
         health=verdict,
         endpoints=(endpoints(entry, relay) if relay else {}) | public,
         image=found.image,

@@ -297,6 +297,9 @@ class Running:
         assert filters == {"label": "nexus.stack=dev"}
         return [{"Id": f"id-{name}", "Names": [f"/{name}"]} for name in self.names]
 
+    def services(self, filters):
+        return []
+
 
 @pytest.mark.parametrize(
     ("names", "expected"),
