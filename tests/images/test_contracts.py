@@ -28,7 +28,9 @@ def test_every_image_that_runs_has_a_contract_and_no_contract_is_left_over():
     assert {row["image"] for row in rows.values() if "image" in row} <= set(images.load())
 
 
-@pytest.mark.parametrize("name", ["postgres", "redis", "consul", "consul-esm", "service", "kong"])
+@pytest.mark.parametrize(
+    "name", ["postgres", "pgbouncer", "redis", "rabbitmq", "consul", "vault", "consul-esm", "service", "kong"]
+)
 def test_an_image_says_of_itself_what_its_contract_says(name, image, engine):
     contract, config = images.contract(name), engine.images.get(image(name)).attrs["Config"]
     assert tuple(config["Entrypoint"] or ()) == contract.entrypoint
@@ -39,7 +41,9 @@ def test_an_image_says_of_itself_what_its_contract_says(name, image, engine):
     assert config["Labels"]["nexus.stand-in"] == str(images.load()[name].stand_in).lower()
 
 
-@pytest.mark.parametrize("name", ["base", "python", "postgres", "redis", "consul", "service"])
+@pytest.mark.parametrize(
+    "name", ["base", "python", "postgres", "pgbouncer", "redis", "rabbitmq", "consul", "vault", "service"]
+)
 def test_an_image_keeps_nothing_of_the_machine_it_was_built_on(name, image, engine):
     found = engine.images.get(image(name))
     history = " ".join(step["CreatedBy"] for step in found.history())
@@ -184,6 +188,20 @@ def test_consul_takes_its_address_from_an_interface_and_its_configuration_from_a
     under.answers(server, ["sh", "-c", ask])
 
 
+def test_vault_is_healthy_only_once_it_is_unsealed(under, image):
+    contract = images.contract("vault")
+    config = '{"storage": {"inmem": {}}, "listener": {"tcp": {"address": "0.0.0.0:8200", "tls_disable": true}}, '
+    config += '"disable_mlock": true}'
+    server = under.run("vault", image("vault"), ["-config=/run/secrets/vault.json"], files={"vault.json": config})
+    init = "vault operator init -key-shares=1 -key-threshold=1 -format=json > /tmp/init"
+    under.answers(server, ["sh", "-c", init])
+    assert under.ask(server, contract.health)[0] != 0, "it is sealed"
+    key = """sed -n '/unseal_keys_b64/{n;s/[ ",]//g;p;}' /tmp/init"""
+    unseal = f"""printf '{{"key":"%s"}}' "$({key})" | vault write sys/unseal -"""
+    assert under.ask(server, ["sh", "-c", unseal])[0] == 0
+    under.answers(server, contract.health)
+
+
 def test_the_reference_service_answers_under_its_contract(under, image):
     health = images.contract("service").health
     server = under.run("service", image("service"), env={"NEXUS_SERVICE": "backend", "NEXUS_STACK": "test"})
@@ -228,6 +246,7 @@ def test_kong_makes_its_schema_and_is_healthy_with_the_password_from_its_file(un
     [
         ("redis", ("redis-server", "--port", "1234")),
         ("consul", ("consul", "version")),
+        ("vault", ("vault", "version")),
         ("postgres", ("postgres", "-V")),
     ],
 )
