@@ -162,7 +162,8 @@ func (c *Config) read(environ []string) error {
 	sort.Strings(names)
 	for _, name := range names {
 		value := found[name]
-		if base, isFile := strings.CutSuffix(name, "_file"); isFile {
+		// A directive of nginx may end in _file itself.
+		if base, isFile := strings.CutSuffix(name, "_file"); isFile && !strings.HasPrefix(name, "nginx_") {
 			upper := strings.ToUpper("kong_" + base)
 			if found[base] != "" {
 				return fmt.Errorf("both %s and %s_FILE are set (but are exclusive)", upper, upper)
