@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pulumi
 import pulumi_consul as consul
 from pydantic import BaseModel, ConfigDict, Field
 
+from components import _consul_rules as rules
 from components._connections import Endpoint
 from components._health import duration
 from components._naming import physical
-from components.consul_access import policy_name, service_rules
 from components.workload import instance
 
 #: What the monitor looks for on a node: it is not an agent's, and its checks are the monitor's to run (consul-esm).
@@ -27,20 +29,20 @@ class RegistrationSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     stack: str
-    health_path: str = Field(default="/health", pattern="^/")
+    scheme: Literal["http", "tcp"] = "http"
+    health_path: str = Field(default="/health", pattern="^/", description="of http; tcp only connects")
+    identity: bool = Field(default=True, description="has tokens of its own, and so a policy")
     interval: int = Field(default=10, ge=1, le=3600)
     timeout: int = Field(default=3, ge=1, le=600)
 
 
 class Registration(pulumi.ComponentResource):
-    """One service in Consul: a node an instance, so that each is found, and lost, by itself. ``policy`` is what a token
-    of this service may do. The provider comes with ``opts``.
+    """One service in Consul: a node an instance, so that each is found, and lost, by itself. The policy of its tokens
+    has the name that ``policy_name`` says. The provider comes with ``opts``.
 
     ``store`` is where Consul keeps it: when that goes away with the stack, the entry need not be deleted by itself,
     which could not be done either once Consul is down.
     """
-
-    policy: pulumi.Output[str]
 
     def __init__(
         self,
@@ -67,7 +69,10 @@ class Registration(pulumi.ComponentResource):
                 opts=child,
             )
         policy = consul.AclPolicy(
-            f"{name}-policy", name=policy_name(endpoint.name), rules=service_rules(endpoint.name), opts=child
+            f"{name}-policy",
+            name=rules.policy_name(endpoint.name),
+            rules=rules.of_service(endpoint.name),
+            opts=child,
         )
         self.policy = policy.name
         self.register_outputs({"policy": self.policy})
@@ -75,10 +80,13 @@ class Registration(pulumi.ComponentResource):
 
 def check(spec: RegistrationSpec, endpoint: Endpoint, host: str) -> consul.ServiceCheckArgs:
     """The liveness check of one instance."""
+    address = f"{host}:{endpoint.port}"
+    http = spec.scheme == "http"
     return consul.ServiceCheckArgs(
         check_id=f"{endpoint.name}-health",
-        name=f"{endpoint.name} answers {spec.health_path}",
-        http=f"http://{host}:{endpoint.port}{spec.health_path}",
+        name=f"{endpoint.name} answers {spec.health_path}" if http else f"{endpoint.name} takes connections",
+        http=f"http://{address}{spec.health_path}" if http else None,
+        tcp=None if http else address,
         interval=duration(spec.interval),
         timeout=duration(spec.timeout),
         deregister_critical_service_after=KEEP_FAILING,

@@ -74,7 +74,7 @@ def test_a_components_children_have_it_as_parent_and_nothing_else_of_the_callers
     ]
     assert made, "a component makes its children's options"
     assert all(call.keywords[0].arg == "parent" and ast.unparse(call.keywords[0].value) == "self" for call in made)
-    assert {keyword.arg for call in made for keyword in call.keywords} <= {"parent", "deleted_with", "aliases"}
+    assert {keyword.arg for call in made for keyword in call.keywords} <= {"parent", "deleted_with"}
     uses = [n for n in ast.walk(constructor(node)) if isinstance(n, ast.Name) and n.id == "opts"]
     assert len(uses) == 1, "the caller's opts go to super().__init__ alone"
 

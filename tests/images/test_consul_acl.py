@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 import uuid
 from collections.abc import Iterator
@@ -12,7 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from components import consul, consul_access, registration
+from components import _consul_rules as rules
+from components import consul, registration
 from components.workload import Port
 from infra import images
 
@@ -23,31 +23,34 @@ FIRST, SECOND = str(uuid.uuid4()), str(uuid.uuid4())
 
 def spec() -> consul.ConsulSpec:
     return consul.ConsulSpec(
-        stack="test", contract=images.contract("consul"), memory_mib=128, port=Port(container=8500, host=8500)
+        stack="test",
+        contract=images.contract("consul"),
+        memory_mib=128,
+        port=Port(container=8500, host=8500),
+        grants={"reader": rules.READER},
+        monitor=images.contract("consul-esm"),
     )
 
 
-def files(token: str) -> dict[str, str]:
-    """What the component gives the container."""
-    return {
-        consul.CONFIG: consul.configuration(token),
-        consul.REQUEST: f'header = "X-Consul-Token: {token}"\n',
-        consul.BOOTSTRAP: json.dumps({"BootstrapSecret": token}),
-        consul.GATE: (consul.HERE / consul.GATE).read_text(),
-    }
+def files(token: str, grants: str) -> dict[str, str]:
+    """What the component gives the container; the tokens of grants come from ``grants``."""
+    made = {consul.GATE: (consul.HERE / consul.GATE).read_text(), **consul.of_management(token)}
+    for name, allowed in spec().granted.items():
+        made |= consul.of_grant(name, allowed, consul.token_of(grants + name))
+    return made
 
 
 class Registry:
     """A running Consul."""
 
-    def __init__(self, under: Any, image: Any, token: str, data: str) -> None:
+    def __init__(self, under: Any, image: Any, token: str, data: str, grants: str = "first") -> None:
         work = consul.workload(spec())
         self.under, self.ready = under, work.ready
         self.container = under.run(
             "consul",
             image("consul"),
             work.command[1:],
-            files=files(token),
+            files=files(token, grants),
             data=data,
             ports={"8500/tcp": ("127.0.0.1", 0)},
         )
@@ -110,7 +113,7 @@ def test_a_service_changes_its_own_and_nothing_of_others(registry: Registry) -> 
     for name in ("web", "worker"):
         registry.ask("PUT", "/catalog/register", FIRST, json=entry(name)).raise_for_status()
         registry.ask("PUT", f"/kv/services/{name}/limit", FIRST, content="1").raise_for_status()
-    web = registry.token(consul_access.policy_name("web"), consul_access.service_rules("web"))
+    web = registry.token(rules.policy_name("web"), rules.of_service("web"))
 
     assert listed(registry, "worker", web) == ["test-worker"], "a service finds the others"
     assert registry.ask("PUT", "/kv/services/web/limit", web, content="2").json() is True
@@ -133,7 +136,7 @@ def test_a_service_changes_its_own_and_nothing_of_others(registry: Registry) -> 
 
 
 def test_metrics_are_for_a_reader(registry: Registry) -> None:
-    reader = registry.token("reader", consul_access.READER_RULES)
+    reader = consul.token_of("firstreader")
     answer = registry.ask("GET", "/agent/metrics?format=prometheus", reader)
     assert "consul_runtime_alloc_bytes" in answer.text
     assert registry.ask("PUT", "/kv/any", reader, content="x").status_code == 403
@@ -146,22 +149,22 @@ def test_the_server_is_in_its_own_catalogue(registry: Registry) -> None:
         time.sleep(0.2)
 
 
-def test_a_new_management_token_replaces_the_old_one_and_no_other(place: SimpleNamespace) -> None:
-    web = place.registry.token(consul_access.policy_name("web"), consul_access.service_rules("web"))
+def test_new_tokens_replace_the_old_ones_and_no_other(place: SimpleNamespace) -> None:
+    web = place.registry.token(rules.policy_name("web"), rules.of_service("web"))
     place.registry.container.stop()
-    after = Registry(place.under, place.image, SECOND, place.volume)
+    after = Registry(place.under, place.image, SECOND, place.volume, "second")
     assert after.ask("GET", "/acl/tokens", SECOND).status_code == 200
     assert after.ask("GET", "/acl/tokens", FIRST).status_code == 403
+    assert after.ask("GET", "/acl/token/self", consul.token_of("secondreader")).status_code == 200
+    assert after.ask("GET", "/acl/token/self", consul.token_of("firstreader")).status_code == 403
     assert after.ask("PUT", "/kv/services/web/limit", web, content="2").status_code == 200
     assert place.under.ask(after.container, after.ready) == (0, ""), "asked again it changes and says nothing"
     assert after.ask("GET", "/acl/tokens", SECOND).status_code == 200
 
 
 def test_the_monitor_needs_no_more_than_its_own_token(place: SimpleNamespace, registry: Registry) -> None:
-    token = registry.token("consul-esm-access", consul_access.MONITOR_RULES)
-    contract = images.contract("consul-esm")
-    work = consul_access.monitor(consul_access.MonitorSpec(stack="test", contract=contract), spec().internal)
-    secrets = {consul_access.TOKEN: token}
+    work = consul.monitor(spec())
+    secrets = {consul.TOKEN: consul.token_of("firstconsul-esm")}
     monitor = place.under.run("consul-esm", place.image("consul-esm"), env=work.env, files=secrets)
     check = {
         "Name": "http",
@@ -180,12 +183,8 @@ def test_the_monitor_needs_no_more_than_its_own_token(place: SimpleNamespace, re
 
 def test_a_dead_instance_leaves_the_answer_within_twenty_seconds(place: SimpleNamespace, registry: Registry) -> None:
     """With the interval and the time limit that the platform declares by default."""
-    token = registry.token("consul-esm-access", consul_access.MONITOR_RULES)
-    address = {
-        "CONSUL_HTTP_ADDR": "http://consul:8500",
-        "CONSUL_HTTP_TOKEN_FILE": f"/run/secrets/{consul_access.TOKEN}",
-    }
-    place.under.run("consul-esm", place.image("consul-esm"), env=address, files={consul_access.TOKEN: token})
+    secrets = {consul.TOKEN: consul.token_of("firstconsul-esm")}
+    place.under.run("consul-esm", place.image("consul-esm"), env=consul.monitor(spec()).env, files=secrets)
     serve = ["python3", "-m", "http.server", "8000", "--directory", "/opt"]
     servers = {name: place.under.run("service", place.image("service"), command=serve) for name in ("web", "web-2")}
     defaults = registration.RegistrationSpec(stack="test")
