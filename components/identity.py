@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pulumi
 from pydantic import BaseModel, ConfigDict, Field
 
-from components._resources import GeneratedSecret
+from components._resources import rotated
 from components._vault_policies import APPROLE, CONSUL, DATABASE, KV, RABBITMQ, SERVICE_POLICY, SIGNING_KEY, TRANSIT
 from components.vault_engines import VaultEngines
 
@@ -46,6 +46,7 @@ class IdentitySpec(BaseModel):
     broker: BrokerAccess | None = None
     consul_policies: tuple[str, ...] = ()
     encrypts: bool = Field(default=False, description="has a key of its own")
+    generation: int = Field(default=0, ge=0, description="rotations of the secret id")
     signs: bool = Field(default=False, description="has the key by which tokens are signed")
 
 
@@ -72,7 +73,7 @@ class Identity(pulumi.ComponentResource):
     ) -> None:
         super().__init__("nexus:index:Identity", name, None, opts)
         child = pulumi.ResourceOptions(parent=self, deleted_with=args.store)
-        secret = GeneratedSecret(f"{name}-secret-id", opts=pulumi.ResourceOptions(parent=self))
+        secret = rotated(f"{name}-secret-id", spec.generation, pulumi.ResourceOptions(parent=self))
         self.secret_id = secret.value
         at = Place(name, spec, args.engines, child)
         at.login(secret.value)

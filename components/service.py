@@ -1,4 +1,4 @@
-"""An application service: told where things are, and given nothing but the identity by which Vault lends it the rest."""
+"""An application service: told where things are, and given only the identity by which Vault lends it the rest."""
 
 from __future__ import annotations
 

@@ -114,6 +114,7 @@ class Service(Entry):
     consumes: tuple[Topic, ...] = Field(default=(), description="Topics of the events its queue gets.")
     role: str = Field(default="items", description="What the reference service does in this place.")
     settings: dict[str, Any] = Field(default_factory=dict, description="Further settings of that role.")
+    encrypts: bool = Field(default=False, description="Has a key in Vault to encrypt data with.")
     routes: tuple[Route, ...] = Field(default=(), description="Its paths at the gateway.")
     gateway: Gateway = Field(default=Gateway(), description="How the gateway treats them.")
     health: Health = Field(default=Health(), description="Its liveness check.")
@@ -134,4 +135,4 @@ class Service(Entry):
         """What must run for it: its needs, and for an application what lists it, publishes it and keeps its secrets."""
         if self.kind != "service":
             return self.needs
-        return (*self.needs, "consul", *(("kong",) if self.routes else ()))
+        return (*self.needs, "vault", "consul", *(("kong",) if self.routes else ()))

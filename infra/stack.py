@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import pulumi
 
-from infra import catalog, settings
-from infra.catalog import Catalog, Service
+from components.accounts import Accounts
+from components.healer import Healer, HealerSpec
+from components.workload import ServerArgs
+from infra import catalog, images, settings
+from infra.catalog import Catalog
+from infra.entry import Service
 from infra.errors import ConfigError
 from infra.platform import Platform
-from infra.wiring import BUILDERS
+from infra.wiring import BUILDERS, discovery, secrets
+
+HEALER = "healer"
 
 
 def deploy() -> None:
@@ -18,7 +24,23 @@ def deploy() -> None:
     platform = Platform(stack=stack, settings=chosen, catalog=catalog.load(chosen, stack))
     for entry in ordered(platform.catalog):
         platform.made[entry.name] = BUILDERS[entry.kind](platform, entry)
+    if "consul" in platform.made:
+        for entry in platform.catalog.enabled:
+            if entry.kind in discovery.ASKED:
+                discovery.announce(platform, entry)
+    if chosen.engine == "containers":  # a swarm replaces unhealthy tasks by itself
+        spec = HealerSpec(stack=stack, contract=images.contract(HEALER))
+        Healer(HEALER, spec, ServerArgs(**platform.runtime(spec.contract.image or HEALER)))
+    export(platform)
+
+
+def export(platform: Platform) -> None:
+    """The stack's outputs: where the services are, where users go in, and the passwords they first sign in with."""
     pulumi.export("services", {entry.name: str(entry.port) for entry in platform.catalog.enabled})
+    pulumi.export("url", platform.public_url)
+    if secrets.ACCOUNTS in platform.made:
+        pulumi.export("passwords", platform.find(secrets.ACCOUNTS, Accounts).passwords)
+        pulumi.export("rootCertificate", platform.find(secrets.ENGINES, secrets.VaultEngines).root_certificate)
 
 
 def ordered(chosen: Catalog) -> list[Service]:
@@ -27,6 +49,6 @@ def ordered(chosen: Catalog) -> list[Service]:
     for entry in chosen.enabled:
         if entry.kind not in BUILDERS:
             raise ConfigError(
-                catalog.FILE_NAME, f"{entry.name}.kind", entry.kind, "has no component yet", f"Disable {entry.name}."
+                catalog.FILE_NAME, f"{entry.name}.kind", entry.kind, "has no component", f"Known: {', '.join(kinds)}."
             )
     return sorted(chosen.enabled, key=lambda entry: kinds.index(entry.kind))

@@ -8,13 +8,21 @@ import pulumi
 
 from infra.catalog import Service
 from infra.platform import Platform
-from infra.wiring import application, data, discovery, gateway
+from infra.wiring import application, data, discovery, gateway, observability, secrets
 
 #: What builds each kind, in the order of declaration: servers first, then what is registered with them.
 BUILDERS: Mapping[str, Callable[[Platform, Service], pulumi.ComponentResource]] = {
     "postgres": data.postgres,
     "redis": data.redis,
+    "rabbitmq": data.rabbitmq,
     "consul": discovery.consul,
+    "vault": secrets.vault,
+    "elasticsearch": observability.elasticsearch,
+    "alertmanager": observability.alertmanager,
+    "prometheus": observability.prometheus,
+    "grafana": observability.grafana,
+    "logstash": observability.logstash,
+    "kibana": observability.kibana,
     "kong": gateway.kong,
     "service": application.service,
 }

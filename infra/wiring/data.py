@@ -31,7 +31,7 @@ def postgres(platform: Platform, entry: Service) -> Postgres:
         memory_mib=entry.memory,
         cpus=entry.cpus,
         port=platform.port(entry, "sql"),
-        generation=platform.settings.rotations.get("postgres", 0),
+        generation=platform.rotation("postgres"),
         databases=tuple(Database(name=s.store, owner=s.store, login=s.kind != "service") for s in users),
     )
     server = Postgres(entry.name, spec, ServerArgs(**platform.runtime(entry.image)))
@@ -76,7 +76,7 @@ def redis(platform: Platform, entry: Service) -> Redis:
         "contract": images.contract("redis"),
         "memory_mib": entry.memory,
         "cpus": entry.cpus,
-        "generation": platform.settings.rotations.get("redis", 0),
+        "generation": platform.rotation("redis"),
     }
     args = ServerArgs(**platform.runtime(entry.image))
     cache = RedisSpec(**shape, name=CACHE, kind="helper", users=cached, purpose="cache")
@@ -102,7 +102,7 @@ def rabbitmq(platform: Platform, entry: Service) -> Rabbitmq:
         memory_mib=entry.memory,
         cpus=entry.cpus,
         ports=tuple(ports),
-        generation=platform.settings.rotations.get("rabbitmq", 0),
+        generation=platform.rotation("rabbitmq"),
         consumers=tuple(Consumer(name=s.name, topics=s.consumes) for s in platform.catalog.enabled if s.consumes),
     )
     return Rabbitmq(entry.name, spec, ServerArgs(**platform.runtime(entry.image)))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pulumi
-
 from components.alertmanager import Alertmanager, AlertmanagerSpec
 from components.consul import Consul
 from components.elasticsearch import Elasticsearch, ElasticsearchSpec
@@ -38,7 +36,7 @@ def alertmanager(platform: Platform, entry: Service) -> Alertmanager:
 def prometheus(platform: Platform, entry: Service) -> Prometheus:
     """The metrics of all that Consul lists."""
     receiver, registry = platform.made.get("alertmanager"), platform.made.get("consul")
-    visible = _listed(platform) if isinstance(registry, Consul) else None
+    visible = registry.tokens[discovery.READER] if isinstance(registry, Consul) else None
     spec = PrometheusSpec(
         stack=platform.stack,
         contract=images.contract("prometheus"),
@@ -55,13 +53,6 @@ def prometheus(platform: Platform, entry: Service) -> Prometheus:
         },
     )
     return Prometheus(entry.name, spec, PrometheusArgs(**platform.runtime(entry.image), consul_token=visible))
-
-
-def _listed(platform: Platform) -> pulumi.Output[str]:
-    """A token that reads Consul's catalogue, and nothing else."""
-    from components.consul_access import READER_RULES  # noqa: PLC0415  brings the SDK along
-
-    return discovery.token(platform, "prometheus-consul", READER_RULES)
 
 
 def elasticsearch(platform: Platform, entry: Service) -> Elasticsearch:
