@@ -13,7 +13,7 @@ import aio_pika
 
 from services.common.dependency import DependencyAwayError, delays, explain
 from services.common.logs import correlation_id
-from services.common.rabbitmq import AWAY, DEAD, Rabbitmq
+from services.common.rabbitmq import AWAY, DEAD, Rabbitmq, driver
 
 if TYPE_CHECKING:
     from aio_pika.abc import AbstractIncomingMessage
@@ -60,7 +60,7 @@ class Consumer:
             if reason:
                 await self._bury(message, reason)
             # A connection that is gone took the message back: it comes again, and the handler bears that.
-            with suppress(*AWAY):
+            with suppress(*AWAY), driver():
                 await message.ack()
             result = "dead" if reason else "done"
             self._note(result)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import aio_pika
@@ -47,6 +47,18 @@ class NotTakenError(DependencyAwayError):
     """The broker did not take a message: no queue is bound for it, or the queue is full."""
 
 
+@contextmanager
+def driver() -> Iterator[None]:
+    """Turn the driver's way to say that the connection broke, a cancellation, into an error; pass on real ones."""
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise ConnectionError("the connection was lost") from error
+
+
 class _Session:
     """One connection with its channels."""
 
@@ -78,14 +90,14 @@ class _Session:
 
     async def leave(self, seconds: float) -> None:
         """Take no more messages, finish those in hand, close."""
-        with suppress(TimeoutError, *AWAY):
+        with suppress(TimeoutError, *AWAY), driver():
             if self._queue is not None and not self.lost.is_set():
                 await asyncio.wait_for(self._queue.cancel(self._tag), TIMEOUT)
             if self._in_hand:
                 await asyncio.wait(self._in_hand, timeout=seconds)
         for task in self._in_hand:
             task.cancel()
-        with suppress(TimeoutError, *AWAY):
+        with suppress(TimeoutError, *AWAY), driver():
             await asyncio.wait_for(self.connection.close(), TIMEOUT)
 
 
@@ -122,10 +134,11 @@ class Rabbitmq(Dependency):
         for delay in delays():
             try:
                 session = await self._connected(delay)
-                async with asyncio.timeout(TIMEOUT):
-                    to = await session.channel.get_exchange(exchange, ensure=False)
-                    await to.publish(message, key, mandatory=mandatory)
-                    return
+                with driver():
+                    async with asyncio.timeout(TIMEOUT):
+                        to = await session.channel.get_exchange(exchange, ensure=False)
+                        await to.publish(message, key, mandatory=mandatory)
+                        return
             except aio_pika.exceptions.DeliveryError as error:
                 raise NotTakenError(self.name, f"no queue took {key}: {explain(error)}") from error
             except AWAY as error:
@@ -141,13 +154,14 @@ class Rabbitmq(Dependency):
         """Return up to ``limit`` messages from the head of a queue and leave them in it."""
         try:
             session = await self._connected(1.0)
-            async with asyncio.timeout(TIMEOUT), await session.connection.channel() as channel:
-                source, found = await channel.get_queue(queue, ensure=False), []
-                while len(found) < limit and (message := await source.get(fail=False)):
-                    found.append(message)
-                for message in found:
-                    await message.nack(requeue=True)
-                return found
+            with driver():
+                async with asyncio.timeout(TIMEOUT), await session.connection.channel() as channel:
+                    source, found = await channel.get_queue(queue, ensure=False), []
+                    while len(found) < limit and (message := await source.get(fail=False)):
+                        found.append(message)
+                    for message in found:
+                        await message.nack(requeue=True)
+                    return found
         except AWAY as error:
             raise DependencyAwayError(self.name, explain(error)) from error
 
@@ -155,7 +169,8 @@ class Rabbitmq(Dependency):
         """Ask over the connection for something that changes nothing."""
         if self._session is None:
             raise ConnectionError(self._error)
-        await self._session.channel.set_qos(prefetch_count=PREFETCH)
+        with driver():
+            await self._session.channel.set_qos(prefetch_count=PREFETCH)
 
     async def keep(self) -> None:
         """Run for ever: hold the connection and probe it."""
@@ -187,8 +202,10 @@ class Rabbitmq(Dependency):
         while True:
             self._change.clear()
             try:
-                session = await self._open()
-            except (DependencyAwayError, *AWAY) as error:
+                with driver():
+                    session = await self._open()
+            except Exception as error:  # a connect that a restart cuts in two fails in ways no list of errors has
+                log.debug("no connection", exc_info=True)
                 self._error = explain(error)
                 await asyncio.sleep(next(waits))
                 continue

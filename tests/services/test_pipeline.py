@@ -27,7 +27,11 @@ def event(kind: str = "user.registered", **payload: object) -> dict:
 
 
 def send(service: servers.Service, document: dict, **headers: str) -> httpx.Response:
-    return httpx.post(service.url + "/", json=document, headers=headers, timeout=10)
+    try:
+        return httpx.post(service.url + "/", json=document, headers=headers, timeout=10)
+    except httpx.ConnectError:
+        print(service.output)
+        raise
 
 
 def stored(service: servers.Service, key: str, seconds: float = 10) -> dict:
