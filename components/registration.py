@@ -68,14 +68,14 @@ class Registration(pulumi.ComponentResource):
                 checks=[check(spec, endpoint, host)],
                 opts=child,
             )
-        policy = consul.AclPolicy(
-            f"{name}-policy",
-            name=rules.policy_name(endpoint.name),
-            rules=rules.of_service(endpoint.name),
-            opts=child,
-        )
-        self.policy = policy.name
-        self.register_outputs({"policy": self.policy})
+        if spec.identity:
+            consul.AclPolicy(
+                f"{name}-policy",
+                name=rules.policy_name(endpoint.name),
+                rules=rules.of_service(endpoint.name),
+                opts=child,
+            )
+        self.register_outputs({"instances": list(endpoint.instances)})
 
 
 def check(spec: RegistrationSpec, endpoint: Endpoint, host: str) -> consul.ServiceCheckArgs:
