@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from components._contract import Contract
 from components._limits import minimum_memory
 from components._naming import physical
-from components._resources import GeneratedSecret
+from components._resources import rotated
 from components.workload import Port, Running, ServerArgs, WorkloadArgs, WorkloadSpec, reachable
 
 KEEPER_MEMORY_MIB = 128
@@ -40,6 +40,7 @@ class VaultSpec(BaseModel):
     name: str = "vault"
     memory_mib: int = Field(ge=minimum_memory("vault"))
     port: Port
+    generation: int = Field(default=0, ge=0, description="rotations of the stack's token")
 
     @property
     def keeper(self) -> str:
@@ -65,7 +66,7 @@ class Vault(pulumi.ComponentResource):
     ) -> None:
         super().__init__("nexus:index:Vault", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        token = GeneratedSecret(f"{name}-stack-token", opts=child)
+        token = rotated(f"{name}-stack-token", spec.generation, child)
         server_files = {CONFIG: configuration(spec), SERVER: (HERE / SERVER).read_text()}
         self.running = args.engine.run(
             name, workload(spec), WorkloadArgs(image=args.image, network=args.network, files=server_files), child

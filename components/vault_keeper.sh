@@ -12,7 +12,7 @@ export VAULT_ADDR="$1" HOME=/tmp/keeper
 volume=$2 vault_volume=$3
 keys=/vault/file files=/run/secrets token=$HOME/.vault-token # where the client looks for its token
 look="$VAULT_ADDR/v1/sys/health?uninitcode=200&sealedcode=200&standbycode=200"
-said='' due=0
+said='' due=0 waited=0
 trap 'exit 0' TERM INT
 mkdir -p "$HOME"
 rm -f "$token"
@@ -75,7 +75,6 @@ tend() {
         say ready
     else
         due=0
-        return 1
     fi
 }
 
@@ -92,7 +91,7 @@ renewed() {
 bootstrap() {
     has_key || return 1
     say 'giving the stack its token'
-    become_root && audited && permitted && revoke_roots
+    become_root && audited && permitted && revoke_others
     code=$?
     rm -f "$token"
     [ "$code" = 0 ] || { wrong 'Vault could not be prepared'; return 1; }
@@ -145,24 +144,42 @@ permitted() {
     } | run write auth/token/create-orphan - > /dev/null || grep -q 'duplicate ID' /tmp/error
 }
 
-# The one in use last. Others are of a run that was killed, and the one that initialising makes.
-revoke_roots() {
+# Other tokens of the stack are from before its token was rotated. Other root tokens are of a run that was killed, or the
+# one that initialising makes; the one in use goes last.
+revoke_others() {
     own=$(run token lookup -format=json | field accessor)
-    [ -n "$own" ] || return 1
+    stack=$({ printf '{"token":"'; tr -d '\n' < "$files/stack-token"; printf '"}'; } \
+        | run write -format=json auth/token/lookup - | field accessor)
+    [ -n "$own" ] && [ -n "$stack" ] || return 1
     run list -format=json auth/token/accessors > "$HOME/accessors" || return 1
     for accessor in $(tr -d '[]," ' < "$HOME/accessors"); do
-        [ "$accessor" != "$own" ] || continue
+        [ "$accessor" != "$own" ] && [ "$accessor" != "$stack" ] || continue
         # One that has just expired has no policies, and is no reason to stop.
-        policies=$(run token lookup -format=json -accessor "$accessor" | tr -d '[:space:]')
-        case $policies in
-            *'"policies":["root"]'*) run token revoke -accessor "$accessor" > /dev/null || return 1 ;;
+        case $(run token lookup -format=json -accessor "$accessor" | tr -d '[:space:]') in
+            *'"policies":["root"]'* | *'"policies":["nexus-stack"]'*)
+                run token revoke -accessor "$accessor" > /dev/null || return 1
+                ;;
         esac
     done
     run token revoke -self > /dev/null
 }
 
+# Often while there is something to wait for, an `up` for example; seldom once all is well, or nothing has come of it.
+pause() {
+    [ "$said" = ready ] || due=0
+    if [ "$due" -gt 0 ]; then
+        waited=0 seconds=4
+    elif [ "$waited" -lt 200 ]; then
+        waited=$((waited + 1)) seconds=0.3
+    else
+        seconds=2
+    fi
+    sleep "$seconds" &
+    wait $!
+}
+
 while :; do
-    pause=1 answer=''
+    answer=''
     if wget -q -t 1 -T 5 -O /tmp/health "$look" 2> /dev/null; then
         read -r answer < /tmp/health
     fi
@@ -170,10 +187,8 @@ while :; do
         *'"initialized":false'*) initialise ;;
         *'"sealed":true'*) unseal ;;
         *'"standby":true'*) say 'Vault is unsealed and about to become active' ;;
-        *'"standby":false'*) tend && pause=4 ;;
+        *'"standby":false'*) tend ;;
         *) say "Vault does not answer at $VAULT_ADDR" ;;
     esac
-    [ "$said" = ready ] || due=0
-    sleep "$pause" &
-    wait $!
+    pause
 done

@@ -23,9 +23,11 @@ path "secret/data/services/*" { capabilities = ["create", "update", "delete"] }
 path "secret/data/admin/*" { capabilities = ["create", "update", "delete"] }
 path "secret/data/users/*" { capabilities = ["create", "update", "delete"] }
 path "secret/data/clients/*" { capabilities = ["create", "update", "delete"] }
+path "secret/data/clients/*" { capabilities = ["create", "update", "delete"] }
 path "secret/metadata/services/*" { capabilities = ["delete"] }
 path "secret/metadata/admin/*" { capabilities = ["delete"] }
 path "secret/metadata/users/*" { capabilities = ["delete"] }
+path "secret/metadata/clients/*" { capabilities = ["delete"] }
 path "secret/metadata/clients/*" { capabilities = ["delete"] }
 
 # Connections and roles of the engines that make credentials; their `creds/` are not among them.
@@ -35,6 +37,11 @@ path "rabbitmq/config/*" { capabilities = ["create", "read", "update", "delete"]
 path "rabbitmq/roles/*" { capabilities = ["create", "read", "update", "delete"] }
 path "consul/config/*" { capabilities = ["create", "read", "update", "delete"] }
 path "consul/roles/*" { capabilities = ["create", "read", "update", "delete"] }
+
+# What was lent can be taken back, all of an engine or what one service has.
+path "sys/leases/revoke-prefix/database/creds*" { capabilities = ["create", "update", "sudo"] }
+path "sys/leases/revoke-prefix/rabbitmq/creds*" { capabilities = ["create", "update", "sudo"] }
+path "sys/leases/revoke-prefix/consul/creds*" { capabilities = ["create", "update", "sudo"] }
 
 # Keys are made and turned over; nothing is encrypted, decrypted, signed or exported with them.
 path "transit/keys/*" { capabilities = ["create", "read", "update", "delete"] }

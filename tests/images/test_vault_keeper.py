@@ -158,6 +158,19 @@ def test_a_revoked_stack_token_and_a_changed_policy_are_made_good(made):
     assert made.vault.get("sys/policies/acl/nexus-stack", headers=root).json()["data"]["policy"] == policy
 
 
+def test_a_rotated_stack_token_takes_the_place_of_the_one_before(made):
+    made.server()
+    keeper = made.keeper()
+    says(keeper, "ready", 60)
+    made.lose(keeper)
+    says(made.keeper(token="another-token-of-the-stack-98765"), "ready", 30)
+    new = {"X-Vault-Token": "another-token-of-the-stack-98765"}
+    assert made.vault.get("auth/token/lookup-self", headers=new).json()["data"]["policies"] == ["nexus-stack"]
+    assert made.vault.get("auth/token/lookup-self", headers=STACK).status_code == 403
+    root = become_root(made, unseal_key(made.containers[-1]))
+    assert len(vault.tokens(made, root)) == 1
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "answer"),
     [
@@ -171,7 +184,10 @@ def test_a_revoked_stack_token_and_a_changed_policy_are_made_good(made):
         ("POST", "transit/encrypt/x", {"plaintext": "YQ=="}, 403),
         ("POST", "transit/decrypt/x", {"ciphertext": "vault:v1:x"}, 403),
         ("GET", "transit/export/encryption-key/x", None, 403),
+        ("POST", "sys/mounts/database", {"type": "database"}, 204),
         ("GET", "database/creds/x", None, 403),
+        ("PUT", "sys/leases/revoke-prefix/database/creds", {}, 204),
+        ("PUT", "sys/leases/revoke-prefix/auth/approle", {}, 403),
         ("POST", "pki_int/issue/service", {"common_name": "x"}, 403),
         ("PUT", "sys/policies/acl/service", {"policy": 'path "x" { capabilities = ["read"] }'}, 204),
         ("PUT", "sys/policies/acl/nexus-stack", {"policy": 'path "*" { capabilities = ["sudo"] }'}, 403),

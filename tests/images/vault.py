@@ -81,11 +81,11 @@ class Pair:
         files = {vault.CONFIG: vault.configuration(self.spec), vault.SERVER: (vault.HERE / vault.SERVER).read_text()}
         return self.start(spec, files, (*spec.command[:-1], str(PATIENCE)))
 
-    def keeper(self, policy: str = "") -> Any:
+    def keeper(self, policy: str = "", token: str = TOKEN) -> Any:
         files = {
             vault.KEEPER: (vault.HERE / vault.KEEPER).read_text(),
             vault.POLICY: policy or (vault.HERE / vault.POLICY_SOURCE).read_text(),
-            vault.TOKEN: TOKEN,
+            vault.TOKEN: token,
         }
         spec = vault.keeper(self.spec)
         return self.start(spec, files, spec.command)

@@ -2,7 +2,7 @@
 # `server ...` gets the configuration folder; options and subcommands are Vault's, any other program runs as given.
 set -eu
 ulimit -c 0
-config=${VAULT_CONFIG_DIR:-/vault/config}
+config=/vault/config
 
 if [ -n "${VAULT_LOCAL_CONFIG:-}" ]; then
     printf '%s\n' "$VAULT_LOCAL_CONFIG" > "$config/local.json"
