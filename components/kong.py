@@ -17,6 +17,8 @@ PASSWORD_FILE = "postgres-password"  # noqa: S105  the file's name
 #: The Admin API takes a password: from the platform's network it could be reached by every service. nginx reads the
 #: file for each request, so that a new password needs no restart.
 ADMIN_USER, ADMIN_FILE = "nexus", "admin.htpasswd"
+#: Kong's own default for what only tells: /status and /metrics (kong.conf.default, status_listen).
+STATUS_PORT = 8007
 PLAIN_HTTP_FILE = "plain-http.conf"
 #: The memory that kept responses go to: apart from Kong's own caches, so that emptying it costs nothing else.
 RESPONSES = "gateway_responses"
@@ -130,7 +132,7 @@ def listeners(spec: KongSpec) -> dict[str, str]:
         "KONG_ADMIN_GUI_LISTEN": "off",
         "KONG_NGINX_ADMIN_AUTH_BASIC": "kong",
         "KONG_NGINX_ADMIN_AUTH_BASIC_USER_FILE": spec.contract.secret(ADMIN_FILE),
-        "KONG_STATUS_LISTEN": f"0.0.0.0:{ports['status']}",
+        "KONG_STATUS_LISTEN": f"0.0.0.0:{STATUS_PORT}",
         "KONG_PROXY_LISTEN": f"0.0.0.0:{ports['proxy']} backlog=4096, "
         f"0.0.0.0:{ports['proxy-tls']} http2 ssl backlog=4096",
         **({"KONG_NGINX_PROXY_INCLUDE": spec.contract.secret(PLAIN_HTTP_FILE)} if spec.redirect else {}),
