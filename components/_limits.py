@@ -13,6 +13,7 @@ MINIMUM_MEMORY_MIB: Mapping[str, int] = {
     "consul-esm": 16,
     "vault": 192,  # a server with its engines at rest holds 100 MiB; a backup of its storage is made in memory
     "kong": 64,  # the original's one worker and shared dictionaries: 128 m mem_cache_size is virtual
+    "gateway-agent": 32,  # one Python process without packages: 17 MiB
     "healer": 32,  # one Python process without packages: 14 MiB
     "prometheus": 96,  # at rest 40 MiB; each of a service's 300 series costs 3 KiB while it is in memory
     "alertmanager": 32,  # at rest 15 MiB
