@@ -60,6 +60,7 @@ class Vault(pulumi.ComponentResource):
     token: pulumi.Output[str]
     internal: str
     running: Running
+    keeper: Running
 
     def __init__(
         self, name: str, spec: VaultSpec, args: ServerArgs, opts: pulumi.ResourceOptions | None = None
@@ -76,15 +77,15 @@ class Vault(pulumi.ComponentResource):
             POLICY: (HERE / POLICY_SOURCE).read_text(),
             TOKEN: token.value,
         }
-        kept = args.engine.run(
+        self.keeper = args.engine.run(
             f"{name}-keeper",
             keeper(spec),
             WorkloadArgs(image=args.image, network=args.network, files=keeper_files),
             child,
         )
         self.internal = spec.internal
-        self.address = kept.ready.after(f"http://{reachable(spec.port.bind)}:{spec.port.host}")
-        self.token = pulumi.Output.secret(kept.ready.after(token.value))
+        self.address = self.keeper.ready.after(f"http://{reachable(spec.port.bind)}:{spec.port.host}")
+        self.token = pulumi.Output.secret(self.keeper.ready.after(token.value))
         self.register_outputs({"address": self.address, "host": self.running.host})
 
 
