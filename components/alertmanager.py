@@ -13,7 +13,7 @@ from components._limits import minimum_memory
 from components.workload import Port, Running, ServerArgs, WorkloadArgs, WorkloadSpec, reachable
 
 CONFIGURATION = "alertmanager.yml"
-RELOAD = "wget -q -T 4 -O /dev/null --post-data= http://127.0.0.1:{port}/-/reload"
+RELOAD = "timeout 10 wget -q -O /dev/null --post-data= http://127.0.0.1:{port}/-/reload"
 #: Who is told where nobody is named: the alerts are kept and shown all the same.
 NOBODY = "nobody"
 

@@ -1,10 +1,13 @@
-"""Prometheus: the metrics of what Consul lists, kept for a time and up to a size."""
+"""Prometheus: the metrics of every instance of every service, kept for a time and up to a size.
+
+Its targets are those that were declared and not those that Consul finds well: a dead one is seen as down instead of
+being forgotten. (Debian's Prometheus has no part that asks Consul, either.)
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import pulumi
@@ -14,13 +17,11 @@ from components._contract import Contract
 from components._limits import minimum_memory
 from components.workload import Port, Running, ServerArgs, WorkloadArgs, WorkloadSpec, reachable
 
-CONFIGURATION, TOKEN = "prometheus.yml", "consul-token"
+CONFIGURATION = "prometheus.yml"
 #: Another job or rule is no reason to restart: the server reads its files again, and refuses wrong ones.
-RELOAD = "wget -q -T 4 -O /dev/null --post-data= http://127.0.0.1:{port}/-/reload"
+RELOAD = "timeout 10 wget -q -O /dev/null --post-data= http://127.0.0.1:{port}/-/reload"
 #: Go's soft limit: the collector works harder near it instead of the kernel ending the process (runtime, GOMEMLIMIT).
 SOFT_LIMIT_SHARE = 0.85
-#: Listed in Consul, but without metrics at their registered port.
-WITHOUT_METRICS = "consul|consul-esm"
 
 
 class PrometheusSpec(BaseModel):
@@ -37,17 +38,13 @@ class PrometheusSpec(BaseModel):
     retention_days: int = Field(default=15, ge=1, description="samples older than this are removed")
     retention_mib: int = Field(default=2048, ge=256, description="the oldest go when all together are larger")
     scrape_seconds: int = Field(default=15, ge=5, le=60)
-    consul: str = Field(default="", description="host:port; its services are scraped at /metrics")
+    services: Mapping[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="the instances of each, host:port"
+    )
+    tasks: bool = Field(default=False, description="a service has one name, behind which its instances are looked up")
     alertmanager: str = Field(default="", description="host:port")
     targets: Mapping[str, str] = Field(default_factory=dict, description="further jobs: name to host:port")
     rules: Mapping[str, str] = Field(default_factory=dict, description="rule files by name")
-
-
-@dataclass(frozen=True, kw_only=True)
-class PrometheusArgs(ServerArgs):
-    """What the server is made from; ``consul_token`` where Consul asks for one."""
-
-    consul_token: pulumi.Input[str] | None = None
 
 
 class Prometheus(pulumi.ComponentResource):
@@ -58,14 +55,12 @@ class Prometheus(pulumi.ComponentResource):
     running: Running
 
     def __init__(
-        self, name: str, spec: PrometheusSpec, args: PrometheusArgs, opts: pulumi.ResourceOptions | None = None
+        self, name: str, spec: PrometheusSpec, args: ServerArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("nexus:index:Prometheus", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        files: dict[str, pulumi.Input[str]] = {CONFIGURATION: configuration(spec, token=args.consul_token is not None)}
+        files: dict[str, pulumi.Input[str]] = {CONFIGURATION: configuration(spec)}
         files |= {f"rules/{rule}": text for rule, text in spec.rules.items()}
-        if args.consul_token is not None:
-            files[TOKEN] = args.consul_token
         self.running = args.engine.run(
             name, workload(spec), WorkloadArgs(image=args.image, network=args.network, files=files), child
         )
@@ -74,14 +69,13 @@ class Prometheus(pulumi.ComponentResource):
         self.register_outputs({"url": self.url})
 
 
-def configuration(spec: PrometheusSpec, *, token: bool) -> str:
+def configuration(spec: PrometheusSpec) -> str:
     """``prometheus.yml``, as JSON, which is YAML too."""
     fixed = {spec.name: f"localhost:{spec.contract.ports['http']}", **spec.targets}
     if spec.alertmanager:
         fixed["alertmanager"] = spec.alertmanager
     jobs: list[Any] = [{"job_name": job, "static_configs": [{"targets": [at]}]} for job, at in sorted(fixed.items())]
-    if spec.consul:
-        jobs.append(_services(spec, token=token))
+    jobs += [_service(job, instances, tasks=spec.tasks) for job, instances in sorted(spec.services.items())]
     document: dict[str, Any] = {
         "global": {
             "scrape_interval": f"{spec.scrape_seconds}s",
@@ -96,20 +90,14 @@ def configuration(spec: PrometheusSpec, *, token: bool) -> str:
     return json.dumps(document, indent=1)
 
 
-def _services(spec: PrometheusSpec, *, token: bool) -> dict[str, Any]:
-    """What is listed in Consul: the service's name becomes its job, the instance keeps its id."""
-    source: dict[str, Any] = {"server": spec.consul}
-    if token:
-        source["authorization"] = {"credentials_file": spec.contract.secret(TOKEN)}
-    name = "__meta_consul_service"
+def _service(job: str, instances: tuple[str, ...], *, tasks: bool) -> dict[str, Any]:
+    """A job per service. Of a Swarm service, DNS knows the address of each task under a name of its own."""
+    if not tasks:
+        return {"job_name": job, "static_configs": [{"targets": list(instances)}]}
+    (host, _, port) = instances[0].rpartition(":")
     return {
-        "job_name": "services",
-        "consul_sd_configs": [source],
-        "relabel_configs": [
-            {"source_labels": [name], "regex": WITHOUT_METRICS, "action": "drop"},
-            {"source_labels": [name], "target_label": "job"},
-            {"source_labels": ["__meta_consul_service_id"], "target_label": "instance"},
-        ],
+        "job_name": job,
+        "dns_sd_configs": [{"names": [f"tasks.{host}"], "type": "A", "port": int(port), "refresh_interval": "15s"}],
     }
 
 
@@ -132,5 +120,5 @@ def workload(spec: PrometheusSpec) -> WorkloadSpec:
         memory_mib=spec.memory_mib,
         cpus=spec.cpus,
         ready=("sh", "-c", reload),
-        live=(CONFIGURATION, TOKEN, *(f"rules/{rule}" for rule in spec.rules)),
+        live=(CONFIGURATION, *(f"rules/{rule}" for rule in spec.rules)),
     )

@@ -75,4 +75,3 @@ def _install(report: Report) -> None:
     if not debian.is_root_on_debian():
         raise Failure("Maven (mvn) is not on PATH", "it fetches an image's Java parts", "install Maven", MACHINE)
     debian.install(["maven"], report)
-

@@ -5,17 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from components.alertmanager import Alertmanager, AlertmanagerSpec
-from components.consul import Consul
 from components.elasticsearch import Elasticsearch, ElasticsearchSpec
 from components.grafana import Grafana, GrafanaArgs, GrafanaSpec
 from components.kibana import Kibana, KibanaArgs, KibanaSpec
 from components.logstash import Logstash, LogstashArgs, LogstashSpec
-from components.prometheus import Prometheus, PrometheusArgs, PrometheusSpec
-from components.workload import ServerArgs
+from components.prometheus import Prometheus, PrometheusSpec
+from components.workload import ServerArgs, instance
 from infra import images
 from infra.catalog import Service
 from infra.platform import Platform
-from infra.wiring import discovery
 
 BOARDS = Path(__file__).resolve().parents[1] / "dashboards"
 
@@ -34,9 +32,9 @@ def alertmanager(platform: Platform, entry: Service) -> Alertmanager:
 
 
 def prometheus(platform: Platform, entry: Service) -> Prometheus:
-    """The metrics of all that Consul lists."""
-    receiver, registry = platform.made.get("alertmanager"), platform.made.get("consul")
-    visible = registry.tokens[discovery.READER] if isinstance(registry, Consul) else None
+    """The metrics of all services."""
+    receiver = platform.made.get("alertmanager")
+    enabled, port = platform.catalog.enabled, images.contract("service").ports["http"]
     spec = PrometheusSpec(
         stack=platform.stack,
         contract=images.contract("prometheus"),
@@ -44,15 +42,16 @@ def prometheus(platform: Platform, entry: Service) -> Prometheus:
         memory_mib=entry.memory,
         cpus=entry.cpus,
         port=platform.port(entry, "http"),
-        consul=f"consul:{images.contract('consul').ports['http']}" if visible is not None else "",
         alertmanager=receiver.address if isinstance(receiver, Alertmanager) else "",
-        targets={
-            service.name: f"{service.name}:{images.contract(service.kind).ports['http']}"
-            for service in platform.catalog.enabled
-            if service.kind == "grafana"
-        },
+        targets={s.name: f"{s.name}:{images.contract(s.kind).ports['http']}" for s in enabled if s.kind == "grafana"},
+        services={s.name: tuple(f"{host}:{port}" for host in _hosts(s)) for s in enabled if s.kind == "service"},
+        tasks=platform.settings.engine == "swarm",
     )
-    return Prometheus(entry.name, spec, PrometheusArgs(**platform.runtime(entry.image), consul_token=visible))
+    return Prometheus(entry.name, spec, ServerArgs(**platform.runtime(entry.image)))
+
+
+def _hosts(service: Service) -> list[str]:
+    return [instance(service.name, number) for number in range(1, service.replicas + 1)]
 
 
 def elasticsearch(platform: Platform, entry: Service) -> Elasticsearch:

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -195,7 +196,8 @@ func (s *Site) proxy(answer http.ResponseWriter, request *http.Request) {
 	}
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(passed *httputil.ProxyRequest) {
-			passed.Out.URL = target.JoinPath("/", path)
+			passed.Out.URL = target.JoinPath(path)
+			passed.Out.URL.Path = "/" + strings.TrimPrefix(passed.Out.URL.Path, "/")
 			passed.Out.URL.RawQuery = passed.In.URL.RawQuery
 			passed.Out.Host = target.Host
 			found.authorize(passed.Out)
