@@ -23,7 +23,8 @@ const (
 	retryWindow    = 30 * time.Second // all attempts: a server that was just started answers within seconds
 	firstPause     = 100 * time.Millisecond
 	longestPause   = 2 * time.Second
-	shownBody      = 2000 // characters of an error answer that are shown
+	shownBody      = 2000          // characters of an error answer that are shown
+	unreachable    = "unreachable" // the hint for a server that does not run
 )
 
 // client talks to one server.
@@ -132,8 +133,8 @@ func (c *client) send(ctx context.Context, method, path string, body any, header
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		out, err := c.attempt(ctx, method, path, payload, headers)
 		if !c.again(out, err) || time.Now().Add(pause).After(until) {
-			if err != nil {
-				err = fmt.Errorf("%w%s", err, hint(c.hints, err.Error()))
+			if advice := c.hints[unreachable]; errors.Is(err, syscall.ECONNREFUSED) && advice != "" {
+				err = fmt.Errorf("%w\n%s", err, advice)
 			}
 			return out, err
 		}

@@ -28,7 +28,7 @@ type Server struct {
 	TLS     TLS
 	Retry   []string          // texts in a 500 answer that mean "not ready yet"
 	Partial bool              // an update keeps what it is not sent: a field no longer declared is sent empty
-	Hints   map[string]string // texts in an error, to what may be done about it
+	Hints   map[string]string // texts in an error answer, to what may be done about it; "unreachable" when there is none
 	Lookups map[string]string // names that any template may use, to the request that answers them
 	Config  map[string]*Field
 }
