@@ -199,7 +199,7 @@ class ContainerEngine:
             "restart": "unless-stopped",
             "memory": spec.memory_mib,
             "memory_swap": spec.memory_mib,  # unset, the engine reports twice the memory back and every preview differs
-            "cpus": f"{spec.cpus:g}" if spec.cpus else None,
+            "cpus": reported(spec.cpus) if spec.cpus else None,
             "read_only": True,
             "tmpfs": dict(contract.tmpfs),
             "capabilities": docker.ContainerCapabilitiesArgs(drops=["ALL"]),
@@ -234,6 +234,12 @@ class ContainerEngine:
             labels=[docker.VolumeLabelArgs(label=label, value=value) for label, value in own.items()],
             opts=opts,
         )
+
+
+def reported(cpus: float) -> str:
+    """A number of CPUs as the Docker plugin reads it back (1.0, 0.25 and, indeed, 10.), or every preview would differ."""
+    text = f"{cpus:.9f}"
+    return f"{cpus:.1f}" if text.count("0") == 9 else text.rstrip("0")
 
 
 def _healthcheck(check: HealthCheck) -> docker.ContainerHealthcheckArgs:

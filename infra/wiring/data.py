@@ -65,8 +65,8 @@ def _migrations(platform: Platform, server: Postgres, services: list[Service]) -
 
 
 def redis(platform: Platform, entry: Service) -> Redis:
-    """Redis for what must be kept, and a second one for what may be forgotten."""
-    users = platform.needing(entry.name)
+    """Redis for what must be kept, and a second one for what may be forgotten; the gateway counts in the first."""
+    users = [service for service in platform.needing(entry.name) if service.kind == "service"]
     kept = [User(name=service.name) for service in users if service.redis == "session"]
     gateways = [service for service in platform.catalog.enabled if service.kind == "kong"]
     kept += [User(name=g.name, prefix=RATE_LIMITING_KEYS, commands=RATE_LIMITING) for g in gateways]

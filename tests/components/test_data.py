@@ -235,3 +235,11 @@ def test_the_script_is_a_secret_output() -> None:
     found: list[bool] = []
     declare(program)
     assert found == [True]
+
+
+@pytest.mark.parametrize(
+    ("cpus", "text"), [(1, "1.0"), (0.5, "0.5"), (0.25, "0.25"), (2, "2.0"), (1.5, "1.5"), (10, "10.")]
+)
+def test_a_limit_of_cpus_is_written_as_the_plugin_reads_it_back(cpus: float, text: str) -> None:
+    seen = declare(lambda: redis.Redis("redis", redis_spec(cpus=cpus), ServerArgs(**runtime())))
+    assert seen.one("redis-server").inputs["cpus"] == text
