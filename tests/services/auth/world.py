@@ -80,6 +80,7 @@ class Vault:
     def role(self, name: str, policy: str) -> None:
         """An AppRole as the platform makes them: the role's id is its name, the secret id a known one."""
         self.call("PUT", f"sys/policies/acl/{name}", {"policy": policy})
+        self.call("DELETE", f"auth/approle/role/{name}")
         self.call("POST", f"auth/approle/role/{name}", {"token_policies": [name], "token_period": "1h"})
         self.call("POST", f"auth/approle/role/{name}/role-id", {"role_id": name})
         self.call("POST", f"auth/approle/role/{name}/custom-secret-id", {"secret_id": SECRET_ID})
