@@ -237,7 +237,7 @@ class ContainerEngine:
 
 
 def reported(cpus: float) -> str:
-    """A number of CPUs as the Docker plugin reads it back (1.0, 0.25 and, indeed, 10.), or every preview would differ."""
+    """CPUs as the Docker plugin reads them back (1.0, 0.25 and, indeed, 10.), or every preview would differ."""
     text = f"{cpus:.9f}"
     return f"{cpus:.1f}" if text.count("0") == 9 else text.rstrip("0")
 
