@@ -11,8 +11,9 @@ import httpx
 import pytest
 
 from infra import images
-from ops import artifacts, image_builder, objects, pulumi_cli
+from ops import artifacts, credentials, image_builder, objects, pulumi_cli
 from ops.paths import ROOT
+from ops.workspace import Workspace
 from tests.plugins.test_pulumi import Stack
 from tests.ports import free_port
 
@@ -85,6 +86,13 @@ def test_no_token_is_plain_in_the_state_or_readable_from_the_engine(place: Place
     assert len(shown) == 2
     for text in (state, *shown):
         assert not any(secret in text for secret in secrets)
+
+
+def test_a_verb_finds_how_to_ask_consul_in_the_state(place: Place) -> None:
+    space = Workspace(STACK, place.stack.pulumi, place.stack.env, place.stack.folder)
+    access = credentials.of(space).access("consul")
+    assert f"{access.address}/v1" == place.url
+    assert access.token == place.token("management")
 
 
 def test_another_grant_restarts_nothing(place: Place) -> None:

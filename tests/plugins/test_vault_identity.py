@@ -5,67 +5,92 @@ from __future__ import annotations
 import base64
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import aio_pika
 import docker
 import httpx
 import pytest
 from cryptography import x509
 
+from components._consul_rules import of_service, policy_name
+from components._postgres import Database
 from infra import images
 from ops import image_builder, pulumi_cli
 from ops.paths import ROOT
-from tests.images import vault
+from tests.images import data, vault
 from tests.images.conftest import Under
 from tests.plugins.test_pulumi import Stack
 
 pytestmark = pytest.mark.engine
 PROGRAM = Path(__file__).with_name("identities")
-#: What the platform's own provisioning does: owners that nobody logs in as, and Vault's login, which may lend them.
-ROLES = """\
-CREATE ROLE alpha; CREATE ROLE beta; CREATE DATABASE alpha OWNER alpha; CREATE DATABASE beta OWNER beta;
-REVOKE CONNECT ON DATABASE alpha, beta FROM PUBLIC;
-CREATE ROLE vault LOGIN CREATEROLE PASSWORD 'of-vault';
-GRANT alpha, beta TO vault WITH ADMIN OPTION;
-"""
+CONSUL_TOKEN = "11111111-2222-3333-4444-555555555555"
+CONSUL_ACL = (
+    f"""acl {{ enabled = true, default_policy = "deny", tokens {{ initial_management = "{CONSUL_TOKEN}" }} }}"""
+)
+SECRETS = {"postgres": data.PASSWORDS["vault"], "rabbitmq": data.ADMINISTRATOR_PASSWORD, "consul": CONSUL_TOKEN}
+
+
+@dataclass
+class Servers:
+    """Vault with its keeper, and beside it what it lends logins to."""
+
+    pair: vault.Pair
+    sql: data.Sql
+    broker: data.Broker
+    consul: Any
+    under: Under
+
+    def in_consul(self, token: str, *argv: str) -> tuple[int | None, str]:
+        return self.under.ask(self.consul, ["consul", *argv], environment={"CONSUL_HTTP_TOKEN": token})
+
+
+def image(name: str) -> str:
+    image_builder.ensure([name], images.LOCAL, lambda _: None)
+    return images.reference(name, images.LOCAL)
 
 
 @pytest.fixture(scope="module")
-def servers() -> Iterator[tuple[vault.Pair, Any]]:
-    """Vault with its keeper, and PostgreSQL beside it."""
+def servers() -> Iterator[Servers]:
     client = docker.from_env(timeout=120)
-    image_builder.ensure(["vault", "postgres"], images.LOCAL, lambda _: None)
-    with vault.pair(client, images.reference("vault", images.LOCAL)) as pair:
+    under = Under(client)
+    with vault.pair(client, image("vault")) as pair:
         pair.server()
         keeper = pair.keeper()
-        under = Under(client)
-        store = under.run("postgres", images.reference("postgres", images.LOCAL), files={"password": "of-postgres"})
-        pair.network.connect(store, aliases=["postgres"])
-        under.answers(store, images.contract("postgres").health)
-        for statement in ROLES.replace("\n", " ").split("; "):
-            made, said = store.exec_run(["psql", "-U", "postgres", "-v", "ON_ERROR_STOP=1", "-c", statement])
-            assert made == 0, said
+        options = ["-dev", "-client=0.0.0.0", f"-hcl={CONSUL_ACL}"]
+        made = Servers(
+            pair,
+            data.sql(under, image, *(Database(name=name, owner=name) for name in ("alpha", "beta"))),
+            data.broker(under, image, "alpha", "beta"),
+            under.run("consul", image("consul"), options, files={"unused": ""}),
+            under,
+        )
+        for name, server in (("postgres", made.sql.server), ("rabbitmq", made.broker.server), ("consul", made.consul)):
+            pair.network.connect(server, aliases=[name])
+        for name in ("alpha", "beta"):
+            rules = ["acl", "policy", "create", "-name", policy_name(name), "-rules", of_service(name)]
+            ask = ["env", f"CONSUL_HTTP_TOKEN={CONSUL_TOKEN}", "consul"]
+            under.answers(made.consul, [*ask, *rules])
         vault.says(keeper, "ready", 60)
-        yield pair, store
-        under.remove()
+        yield made
+    under.remove()
     client.close()
 
 
 @pytest.fixture(scope="module")
-def stack(
-    servers: tuple[vault.Pair, Any], tmp_path_factory: pytest.TempPathFactory, binaries: dict[str, Path]
-) -> Iterator[Stack]:
+def stack(servers: Servers, tmp_path_factory: pytest.TempPathFactory, binaries: dict[str, Path]) -> Iterator[Stack]:
     toolchain = pulumi_cli.ensure("local", lambda _line: None)
     folder = tmp_path_factory.mktemp("identities")
     shutil.copytree(PROGRAM, folder, dirs_exist_ok=True)
     made = Stack(folder, toolchain, {"vault": binaries["vault"], "nexus": ROOT / "plugins" / "nexus" / "x"})
     made.env["PYTHONPATH"] = str(ROOT)
     made.run("stack", "init", "identities")
-    given = {"vault": f"http://127.0.0.1:{servers[0].spec.port.host}", "token": vault.TOKEN, "ttl": "60"}
+    given = {"vault": f"http://127.0.0.1:{servers.pair.spec.port.host}", "token": vault.TOKEN, "ttl": "60"} | SECRETS
     for name, value in given.items():
-        made.run("config", "set", *(["--secret"] if name == "token" else []), f"identities:{name}", value)
+        made.run("config", "set", *(["--secret"] if name in ("token", *SECRETS) else []), f"identities:{name}", value)
     made.up()
     yield made
     made.run("destroy", "--yes", "--skip-preview")
@@ -75,10 +100,10 @@ Ask = Callable[..., httpx.Response]
 
 
 @pytest.fixture(scope="module")
-def as_(servers: tuple[vault.Pair, Any], stack: Stack) -> Callable[[str], Ask]:
+def as_(servers: Servers, stack: Stack) -> Callable[[str], Ask]:
     """Log in as a service and get a way to ask Vault."""
     secrets = json.loads(stack.run("stack", "output", "--json", "--show-secrets"))
-    client, tokens = servers[0].vault, dict[str, str]()
+    client, tokens = servers.pair.vault, dict[str, str]()
 
     def login(service: str) -> Ask:
         if service not in tokens:
@@ -97,7 +122,7 @@ def test_the_stacks_token_suffices_and_a_second_preview_is_empty(stack: Stack) -
 
 def test_no_secret_is_in_the_state_in_the_clear(stack: Stack) -> None:
     state = stack.run("stack", "export")
-    for secret in ("of-vault", "of-alpha", vault.TOKEN, "PRIVATE KEY"):
+    for secret in (*SECRETS.values(), "of-alpha", vault.TOKEN, "PRIVATE KEY"):
         assert secret not in state
 
 
@@ -111,35 +136,66 @@ def test_a_service_reads_its_own_secrets_and_no_others(as_: Callable[[str], Ask]
 
 
 def test_a_service_is_lent_a_login_that_acts_as_its_databases_owner(
-    as_: Callable[[str], Ask], servers: tuple[vault.Pair, Any]
+    as_: Callable[[str], Ask], servers: Servers
 ) -> None:
-    ask, store = as_("alpha"), servers[1]
+    ask = as_("alpha")
     lent = ask("GET", "database/creds/alpha").json()
     assert (lent["lease_duration"], lent["renewable"]) == (60, True)
+    login = (lent["data"]["username"], lent["data"]["password"])
 
-    def query(database: str, sql: str) -> tuple[int, str]:
-        code, output = store.exec_run(
-            ["psql", "-h", "127.0.0.1", "-U", lent["data"]["username"], "-d", database, "-tAc", sql],
-            environment={"PGPASSWORD": lent["data"]["password"]},
-        )
-        return code, output.decode().strip()
-
-    assert query("alpha", "CREATE TABLE t (n int); SELECT tableowner FROM pg_tables WHERE tablename = 't'")[1][-5:] == (
-        "alpha"
-    )
-    assert query("alpha", "SELECT current_user, session_user <> current_user") == (0, "alpha|t")
-    assert "permission denied for database" in query("beta", "SELECT 1")[1]
+    assert servers.sql.ask(*login, "alpha", "CREATE TABLE mine (n int)") == (0, "")
+    owner = "SELECT tableowner, current_user, session_user <> current_user FROM pg_tables WHERE tablename = 'mine'"
+    assert servers.sql.ask(*login, "alpha", owner) == (0, "alpha|alpha|t")
+    assert servers.sql.ask(*login, "alpha", owner, pooled=True) == (0, "alpha|alpha|t")
+    assert "permission denied for database" in servers.sql.ask(*login, "beta", "SELECT 1")[1]
     assert ask("GET", "database/creds/beta").status_code == 403
     assert ask("PUT", "sys/leases/renew", lease_id=lent["lease_id"]).status_code == 200
     assert ask("PUT", "sys/leases/revoke", lease_id=lent["lease_id"]).status_code == 204
-    assert query("alpha", "SELECT 1")[0] != 0, "a login that was given back is gone"
+    assert servers.sql.ask(*login, "alpha", "SELECT 1")[0] != 0, "a login that was given back is gone"
 
 
-@pytest.mark.parametrize("engine", ["rabbitmq", "consul"])
-def test_a_service_is_lent_nothing_by_anothers_role(as_: Callable[[str], Ask], engine: str) -> None:
-    assert as_("alpha")("GET", f"{engine}/creds/beta").status_code == 403
-    answer = as_("alpha")("GET", f"{engine}/creds/alpha")
-    assert answer.status_code != 403, "with its own role it gets as far as the server, which is not there"
+async def refused(address: str, act: Callable[[Any], Awaitable[Any]]) -> bool:
+    """Whether RabbitMQ refuses this to a user that may log in."""
+    async with await aio_pika.connect(address) as connection:
+        try:
+            await act(await connection.channel())
+        except aio_pika.exceptions.ChannelAccessRefused:
+            return True
+    return False
+
+
+async def test_a_service_is_lent_a_user_that_reads_its_own_queue_alone(
+    as_: Callable[[str], Ask], servers: Servers
+) -> None:
+    ask = as_("alpha")
+    lent = ask("GET", "rabbitmq/creds/alpha").json()
+    port, user = data.port_of(servers.broker.server, 5672), lent["data"]
+    address = f"amqp://{user['username']}:{user['password']}@127.0.0.1:{port}/nexus"
+
+    async def read(channel: Any, queue: str) -> None:
+        await (await channel.get_queue(queue, ensure=False)).get(fail=False)
+
+    assert not await refused(address, lambda channel: read(channel, "alpha"))
+    assert await refused(address, lambda channel: read(channel, "beta"))
+    assert await refused(address, lambda channel: channel.declare_queue("new"))
+    assert ask("GET", "rabbitmq/creds/beta").status_code == 403
+    assert ask("PUT", "sys/leases/revoke", lease_id=lent["lease_id"]).status_code == 204
+    with pytest.raises(aio_pika.exceptions.ProbableAuthenticationError):
+        await aio_pika.connect(address)
+
+
+def test_a_service_is_lent_a_consul_token_that_writes_its_own_keys_alone(
+    as_: Callable[[str], Ask], servers: Servers
+) -> None:
+    ask = as_("alpha")
+    lent = ask("GET", "consul/creds/alpha").json()
+    token = lent["data"]["token"]
+    assert servers.in_consul(token, "kv", "put", "services/alpha/x", "1")[0] == 0
+    assert "Permission denied" in servers.in_consul(token, "kv", "put", "services/beta/x", "1")[1]
+    assert "Permission denied" in servers.in_consul(token, "acl", "token", "list")[1]
+    assert ask("GET", "consul/creds/beta").status_code == 403
+    assert ask("PUT", "sys/leases/revoke", lease_id=lent["lease_id"]).status_code == 204
+    assert servers.in_consul(token, "kv", "put", "services/alpha/x", "2")[0] != 0
 
 
 def test_a_service_encrypts_with_its_own_key_alone(as_: Callable[[str], Ask]) -> None:

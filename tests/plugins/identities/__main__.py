@@ -3,6 +3,7 @@
 import pulumi
 import pulumi_vault
 
+from components._consul_rules import policy_name
 from components.identity import BrokerAccess, Identity, IdentityArgs, IdentitySpec
 from components.vault_engines import EnginesArgs, EnginesSpec, VaultEngines
 
@@ -21,7 +22,11 @@ engines = VaultEngines(
         lease_ttl=config.require_int("ttl"),
         gateway_names=("localhost", "nexus.example"),
     ),
-    EnginesArgs(postgres_password="of-vault", rabbitmq_password="of-vault", consul_token="of-vault"),
+    EnginesArgs(
+        postgres_password=config.require_secret("postgres"),
+        rabbitmq_password=config.require_secret("rabbitmq"),
+        consul_token=config.require_secret("consul"),
+    ),
     opts,
 )
 
@@ -37,7 +42,7 @@ for name in ("alpha", "beta"):
             service=name,
             database_owner=name,
             broker=BrokerAccess(vhost="nexus", write="^events$", read=f"^{name}$"),
-            consul_policies=(name,),
+            consul_policies=(policy_name(name),),
             encrypts=True,
         ),
         redis={"username": name, "password": f"of-{name}"},
