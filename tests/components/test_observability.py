@@ -1,0 +1,149 @@
+"""What the components of metrics, alerts and logs declare, seen without any plugin."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from components import alertmanager, elasticsearch, grafana, kibana, logstash, prometheus
+from components.workload import ContainerEngine, Port, ServerArgs
+from infra import images
+from tests.components.recorder import Recorder, declare
+
+URL = "http://elasticsearch:9200"
+
+
+def runtime() -> dict[str, Any]:
+    return {"image": "an-image", "network": "a-network", "engine": ContainerEngine()}
+
+
+def shape(kind: str, memory: int = 512, **changed: Any) -> dict[str, Any]:
+    contract = images.contract(kind)
+    port = Port(container=contract.ports["http"], host=20000)
+    return {"stack": "dev", "contract": contract, "memory_mib": memory, "port": port, **changed}
+
+
+def metrics(**changed: Any) -> prometheus.PrometheusSpec:
+    return prometheus.PrometheusSpec(**shape("prometheus", **changed))
+
+
+def logs() -> logstash.LogstashSpec:
+    return logstash.LogstashSpec(stack="dev", contract=images.contract("logstash"), memory_mib=512)
+
+
+@pytest.fixture(scope="module")
+def declared() -> Recorder:
+    def program() -> None:
+        args = runtime()
+        receiver = alertmanager.AlertmanagerSpec(**shape("alertmanager"))
+        alertmanager.Alertmanager("alertmanager", receiver, ServerArgs(**args))
+        prometheus.Prometheus("prometheus", metrics(rules={"a.yml": "groups: []"}), ServerArgs(**args))
+        store = elasticsearch.Elasticsearch(
+            "elasticsearch", elasticsearch.ElasticsearchSpec(**shape("elasticsearch")), ServerArgs(**args)
+        )
+        logstash.Logstash("logstash", logs(), logstash.LogstashArgs(**args, elasticsearch=store.address))
+        kibana.Kibana(
+            "kibana", kibana.KibanaSpec(**shape("kibana")), kibana.KibanaArgs(**args, elasticsearch=store.address)
+        )
+        boards = grafana.GrafanaSpec(**shape("grafana"), dashboards={"x.json": "{}"})
+        grafana.Grafana("grafana", boards, grafana.GrafanaArgs(**args, prometheus="http://prometheus:9090"))
+
+    return declare(program)
+
+
+def jobs(spec: prometheus.PrometheusSpec) -> dict[str, Any]:
+    return {job["job_name"]: job for job in json.loads(prometheus.configuration(spec))["scrape_configs"]}
+
+
+def test_every_instance_of_a_service_is_a_target_of_its_job():
+    found = jobs(metrics(services={"web": ("web:8000", "web-2:8000")}, targets={"grafana": "grafana:3000"}))
+    assert set(found) == {"prometheus", "grafana", "web"}
+    assert found["web"]["static_configs"] == [{"targets": ["web:8000", "web-2:8000"]}]
+
+
+def test_the_tasks_of_a_swarm_service_are_looked_up_behind_its_name():
+    (source,) = jobs(metrics(services={"web": ("web:8000",)}, tasks=True))["web"]["dns_sd_configs"]
+    assert (source["names"], source["type"], source["port"]) == (["tasks.web"], "A", 8000)
+
+
+def test_alerts_go_where_there_is_a_receiver():
+    assert "alerting" not in json.loads(prometheus.configuration(metrics()))
+    found = json.loads(prometheus.configuration(metrics(alertmanager="alertmanager:9093")))
+    assert found["alerting"]["alertmanagers"] == [{"static_configs": [{"targets": ["alertmanager:9093"]}]}]
+
+
+def test_what_prometheus_keeps_is_limited_and_its_memory_too():
+    workload = prometheus.workload(metrics(memory=200, retention_days=3, retention_mib=300))
+    assert "--storage.tsdb.retention.time=3d" in workload.command
+    assert "--storage.tsdb.retention.size=300MB" in workload.command
+    assert workload.env == {"GOMEMLIMIT": "170MiB"}
+
+
+def test_a_changed_configuration_of_prometheus_or_the_alertmanager_restarts_nothing(declared: Recorder):
+    assert set(declared.one("prometheus-files").inputs["live"]) == {"prometheus.yml", "rules/a.yml"}
+    assert declared.one("alertmanager-files").inputs["live"] == ["alertmanager.yml"]
+    for name in ("prometheus", "alertmanager"):
+        assert "/-/reload" in declared.one(f"{name}-ready").inputs["command"][2]
+
+
+def test_the_alertmanager_tells_a_webhook_or_nobody():
+    silent = json.loads(alertmanager.configuration(alertmanager.AlertmanagerSpec(**shape("alertmanager"))))
+    assert silent["receivers"] == [{"name": "nobody"}] and silent["route"]["receiver"] == "nobody"
+    spec = alertmanager.AlertmanagerSpec(**shape("alertmanager", webhook="http://hook"))
+    told = json.loads(alertmanager.configuration(spec))
+    assert told["receivers"][0]["webhook_configs"] == [{"url": "http://hook", "send_resolved": True}]
+
+
+@pytest.mark.parametrize(("memory", "heap"), [(400, 160), (1024, 409)])
+def test_elasticsearchs_heap_follows_its_limit(memory: int, heap: int):
+    env = elasticsearch.workload(elasticsearch.ElasticsearchSpec(**shape("elasticsearch", memory))).env
+    assert env["ES_JAVA_OPTS"].startswith(f"-Xms{heap}m -Xmx{heap}m ")
+
+
+@pytest.mark.parametrize(
+    ("spec", "kind"),
+    [
+        (elasticsearch.ElasticsearchSpec, "elasticsearch"),
+        (prometheus.PrometheusSpec, "prometheus"),
+        (alertmanager.AlertmanagerSpec, "alertmanager"),
+    ],
+)
+def test_less_memory_than_a_server_needs_is_refused(spec: Any, kind: str):
+    with pytest.raises(ValidationError, match="memory_mib"):
+        spec(**shape(kind, 16))
+
+
+def test_logstash_keeps_on_disk_what_it_took_and_writes_to_elasticsearch(declared: Recorder):
+    files = declared.one("logstash-files").inputs["files"]
+    settings = json.loads(files["logstash.yml"])
+    assert (settings["queue.type"], settings["queue.max_bytes"]) == ("persisted", "256mb")
+    assert settings["path.config"] == "/run/secrets/pipeline.conf"
+    assert 'hosts => ["${ELASTICSEARCH}"]' in files["pipeline.conf"]
+    assert f"ELASTICSEARCH={URL}" in declared.one("logstash-server").inputs["envs"]
+
+
+def test_kibana_knows_the_logs_from_its_first_start(declared: Recorder):
+    gate = declared.one("kibana-ready").inputs
+    assert json.loads(gate["stdin"])["index_pattern"]["title"] == "logs-*"
+    assert f"ELASTICSEARCH_HOSTS={URL}" in declared.one("kibana-server").inputs["envs"]
+
+
+def test_grafanas_password_is_a_file_and_another_one_restarts_nothing(declared: Recorder):
+    files = declared.one("grafana-files").inputs
+    assert files["files"]["admin-password"] == "secret-of-grafana-password"
+    assert set(files["live"]) == {"admin-password", "dashboards/x.json"}
+    assert "reset-admin-password --password-from-stdin < " in declared.one("grafana-ready").inputs["command"][2]
+    exposed = str([declared.one("grafana-server").inputs.get(key) for key in ("envs", "command", "labels")])
+    assert "secret-of-" not in exposed
+
+
+def test_grafana_has_the_sources_that_there_are():
+    def names(**at: str) -> list[str]:
+        found = json.loads(grafana.datasources(at.get("prometheus", ""), at.get("elasticsearch", "")))
+        return [source["uid"] for source in found["datasources"]]
+
+    assert names() == []
+    assert names(prometheus="http://p", elasticsearch="http://e") == ["prometheus", "elasticsearch"]
