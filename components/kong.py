@@ -17,8 +17,6 @@ PASSWORD_FILE = "postgres-password"  # noqa: S105  the file's name
 #: The Admin API takes a password: from the platform's network it could be reached by every service. nginx reads the
 #: file for each request, so that a new password needs no restart.
 ADMIN_USER, ADMIN_FILE = "nexus", "admin.htpasswd"
-#: Kong's own default for what only tells: /status and /metrics (kong.conf.default, status_listen).
-STATUS_PORT = 8007
 PLAIN_HTTP_FILE = "plain-http.conf"
 #: The memory that kept responses go to: apart from Kong's own caches, so that emptying it costs nothing else.
 RESPONSES = "gateway_responses"
@@ -68,15 +66,20 @@ class KongArgs(ServerArgs):
 
 
 class Kong(pulumi.ComponentResource):
-    """The gateway. What a provider is configured with: ``admin_url``, known once Kong runs, and ``admin_password``."""
+    """The gateway. What a provider is configured with: ``admin_url``, known once Kong runs, and ``admin_password``.
+
+    ``internal`` is the Admin API's address on the platform's network.
+    """
 
     admin_url: pulumi.Output[str]
     admin_password: pulumi.Output[str]
+    internal: str
     running: Running
 
     def __init__(self, name: str, spec: KongSpec, args: KongArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("nexus:index:Kong", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
+        self.internal = f"http://{spec.name}:{spec.contract.ports['admin']}"
         self.admin_password = rotated(f"{name}-admin-password", spec.generation, child).value
         files: dict[str, pulumi.Input[str]] = {
             PASSWORD_FILE: args.database.password,
@@ -132,7 +135,7 @@ def listeners(spec: KongSpec) -> dict[str, str]:
         "KONG_ADMIN_GUI_LISTEN": "off",
         "KONG_NGINX_ADMIN_AUTH_BASIC": "kong",
         "KONG_NGINX_ADMIN_AUTH_BASIC_USER_FILE": spec.contract.secret(ADMIN_FILE),
-        "KONG_STATUS_LISTEN": f"0.0.0.0:{STATUS_PORT}",
+        "KONG_STATUS_LISTEN": f"0.0.0.0:{ports['status']}",
         "KONG_PROXY_LISTEN": f"0.0.0.0:{ports['proxy']} backlog=4096, "
         f"0.0.0.0:{ports['proxy-tls']} http2 ssl backlog=4096",
         **({"KONG_NGINX_PROXY_INCLUDE": spec.contract.secret(PLAIN_HTTP_FILE)} if spec.redirect else {}),

@@ -8,23 +8,28 @@ import pulumi
 
 from components._connections import Endpoint, RedisConnection
 from components.gateway import Api, Gateway, GatewayArgs, GatewaySpec
-from components.kong import Kong, KongArgs, KongSpec
+from components.gateway_agent import IDENTITY, GatewayAgent, GatewayAgentArgs, GatewayAgentSpec
+from components.identity import Identity, IdentityArgs, IdentitySpec
+from components.kong import ADMIN_USER, Kong, KongArgs, KongSpec
 from components.postgres import Postgres
 from components.publication import Breaker, Publication, PublicationArgs, PublicationSpec, RateLimit, Route
 from components.redis import Redis
+from components.vault import Vault
+from components.vault_engines import VaultEngines
 from infra import images
 from infra.catalog import Service
 from infra.platform import Platform
+from infra.wiring import secrets
 
-GATEWAY = "gateway"
+GATEWAY, AGENT = "gateway", IDENTITY
+#: The role of the service whose tokens the gateway verifies.
+SIGNER = "auth"
 HTTPS_PORT = 443
 
 
 def kong(platform: Platform, entry: Service) -> Kong:
     """The gateway, with its database in PostgreSQL, and what it does for all services."""
     settings = platform.settings
-    public = urlsplit(settings.public_url)
-    port = (public.port or HTTPS_PORT) if settings.public_url else entry.ports["proxy_tls"]
     spec = KongSpec(
         stack=platform.stack,
         contract=images.contract("kong"),
@@ -35,7 +40,8 @@ def kong(platform: Platform, entry: Service) -> Kong:
         admin=platform.port(entry, "admin"),
         proxy=platform.port(entry, "proxy", "proxy"),
         proxy_tls=platform.port(entry, "proxy-tls", "proxy_tls"),
-        redirect=port if settings.tls == "redirect" else None,
+        generation=platform.rotation("identities"),
+        redirect=(urlsplit(platform.public_url).port or HTTPS_PORT) if settings.tls == "redirect" else None,
     )
     store = platform.find("postgres", Postgres)
     args = KongArgs(**platform.runtime(entry.image), database=store.connections[entry.store])
@@ -52,7 +58,34 @@ def kong(platform: Platform, entry: Service) -> Kong:
         GatewayArgs(store=store.running.data),
         pulumi.ResourceOptions(providers=[platform.kong_provider]),
     )
+    if any(service.role == SIGNER for service in platform.catalog.enabled):
+        platform.made[AGENT] = agent(platform, server)
     return server
+
+
+def agent(platform: Platform, server: Kong) -> GatewayAgent:
+    """What brings the keys of tokens and the certificate from Vault to the gateway, where somebody signs tokens."""
+    vault = platform.find("vault", Vault)
+    identity = Identity(
+        f"{AGENT}-identity",
+        IdentitySpec(service=AGENT, policies=(AGENT,), generation=platform.rotation("identities")),
+        IdentityArgs(engines=platform.find(secrets.ENGINES, VaultEngines), store=vault.running.data),
+        pulumi.ResourceOptions(providers=[platform.vault_provider]),
+    )
+    spec = GatewayAgentSpec(
+        stack=platform.stack,
+        contract=images.contract(AGENT),
+        name=AGENT,
+        vault=vault.internal,
+        kong=server.internal,
+        kong_user=ADMIN_USER,
+        roles=tuple(platform.settings.roles),
+        names=secrets.gateway_names(platform.public_url),
+    )
+    args = GatewayAgentArgs(
+        **platform.runtime("service"), secret_id=identity.secret_id, kong_password=server.admin_password
+    )
+    return GatewayAgent(AGENT, spec, args)
 
 
 def apis(platform: Platform) -> tuple[Api, ...]:
