@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import signal
 import subprocess
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ ROBOT_SECRET = "a-secret-that-a-machine-made-0002"
 #: Long in production; short enough here to see a key in both states.
 KEY_DELAY = 3
 OPENED: list[Oidc] = []
+#: Each provider of a run has a database of its own.
+NUMBERS = itertools.count(1)
 
 
 def seed() -> dict[str, Any]:
@@ -126,15 +129,14 @@ class World:
     postgres: servers.Server
     redis: servers.Server
     directory: Path
-    databases: int = field(default=0)
 
     def environment(self, **settings: Any) -> dict[str, str]:
         """The settings of a provider with a database of its own."""
         files = servers.secret_files(self.directory)
         secret_id = self.directory / "secret-id"
         secret_id.write_text(SECRET_ID)
-        self.databases += 1
-        database = f"auth{self.databases}"
+        number = next(NUMBERS)
+        database = f"auth{number}"
         asyncio.run(self._database(database))
         lock = {"account_free": 5, "address_free": 1000, "first": 1, "longest": 8}
         own = {"path": "", "key_delay_seconds": KEY_DELAY, "seed_refresh_seconds": 0.2, "lock": lock, **settings}
@@ -150,17 +152,16 @@ class World:
             "NEXUS_POSTGRES_PASSWORD_FILE": str(files["postgres"]),
             "NEXUS_REDIS_HOST": "127.0.0.1",
             "NEXUS_REDIS_PORT": str(self.redis.port),
-            "NEXUS_REDIS_DATABASE": str(self._keys()),
+            "NEXUS_REDIS_DATABASE": str(self._keys(number)),
             "NEXUS_REDIS_PASSWORD_FILE": str(files["redis"]),
             "NEXUS_SETTINGS": json.dumps(own),
         }
 
-    def _keys(self) -> int:
+    def _keys(self, number: int) -> int:
         """The number of an empty Redis database: what one test guesses wrong is not counted in another."""
-        number = self.databases % 16
-        with Redis(port=self.redis.port, password=servers.SECRETS["redis"], db=number) as client:
+        with Redis(port=self.redis.port, password=servers.SECRETS["redis"], db=number % 16) as client:
             client.flushdb()
-        return number
+        return number % 16
 
     async def sql(self, database: str, query: str, *values: object) -> Any:
         """One value, asked for beside the provider."""
