@@ -52,12 +52,17 @@ class Dependency(ABC):
 
     def __init__(self) -> None:
         self.last: Probe | None = None
+        self._last_up = float("-inf")
         self._doubt = asyncio.Event()
 
     @property
     def up(self) -> bool:
         """Whether the last probe was answered."""
         return self.last is not None and self.last.latency is not None
+
+    def up_within(self, seconds: float) -> bool:
+        """Whether a probe was answered that lately, or the last one was: it is worth trying again."""
+        return self.up or time.monotonic() - self._last_up < seconds
 
     @abstractmethod
     async def ping(self) -> None:
@@ -104,6 +109,8 @@ class Dependency(ABC):
 
     def _note(self, probe: Probe) -> Probe:
         before, self.last = self.last, probe
+        if before is not None and before.latency is not None:
+            self._last_up = time.monotonic()
         if probe.latency is None and (before is None or before.latency is not None):
             log.warning("%s is away: %s", self.name, probe.error, extra={"dependency": self.name})
         elif probe.latency is not None and (before is None or before.latency is None):

@@ -22,12 +22,13 @@ T = TypeVar("T")
 #: Seconds for one connect, one wait for a free connection, one statement.
 TIMEOUT = 2
 #: Seconds after which a request gives up retrying; a caller waits at most this plus one TIMEOUT.
-RETRY_FOR = 1.0
+RETRY_FOR = 1.5
 #: What says "the server is away or going", as opposed to "the statement is wrong".
 AWAY = (
     OSError,  # includes TimeoutError, refused connections, unknown hosts and an unreadable password file
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the driver met the end of its session in the middle of something
     asyncpg.OperatorInterventionError,  # shutting down, starting up
     asyncpg.InsufficientResourcesError,  # too many connections, out of memory or disk
     asyncpg.InvalidAuthorizationSpecificationError,
@@ -69,7 +70,7 @@ class Postgres(Dependency):
                 async with self._connection() as connection:
                     return await work(connection)
             except AWAY as error:
-                was_up = self.up
+                was_up = self.up_within(RETRY_FOR)
                 self.doubt()
                 if not was_up or time.monotonic() - started + delay > RETRY_FOR:
                     raise DependencyAwayError(self.name, explain(error)) from error

@@ -143,7 +143,7 @@ class Rabbitmq(Dependency):
                 raise NotTakenError(self.name, f"no queue took {key}: {explain(error)}") from error
             except AWAY as error:
                 self._error = explain(error)
-                was_up = self.up
+                was_up = self.up_within(RETRY_FOR)
                 self.doubt()
                 if not was_up or time.monotonic() - started + delay > RETRY_FOR:
                     raise DependencyAwayError(self.name, self._error) from error

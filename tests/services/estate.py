@@ -80,6 +80,7 @@ class Estate:
         self.consul_address = f"http://127.0.0.1:{self.ports['consul']}"
         self.secret_ids = {name: secrets.token_hex(16) for name in KINDS}
         self.redis_passwords = {name: secrets.token_hex(16) for name in KINDS}
+        self.manager_password = secrets.token_hex(16)
         self.vault, self.consul, self.redis = self._vault(), self._consul(), self._redis()
         self.broker: Any = None
         self._engine = docker.from_env(timeout=60)
@@ -192,7 +193,10 @@ class Estate:
     def _vault(self) -> Process:
         binary = artifacts.build("vault", lambda _: None)
         address = f"-dev-listen-address=127.0.0.1:{self.ports['vault']}"
-        command = [str(binary), "server", "-dev", "-dev-no-store-token", address]
+        configuration = self.directory / "vault.hcl"
+        # By default the fifth login before a role is made would keep the service out for a quarter of an hour.
+        configuration.write_text('user_lockout "approle" { disable_lockout = "true" }\n')
+        command = [str(binary), "server", "-dev", "-dev-no-store-token", address, f"-config={configuration}"]
         environment = {"HOME": str(self.directory), "VAULT_DEV_ROOT_TOKEN_ID": ROOT_TOKEN, "PATH": os.environ["PATH"]}
         return Process(command, self.directory / "vault.log", environment)
 
