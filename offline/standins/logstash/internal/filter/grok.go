@@ -1,6 +1,9 @@
 package filter
 
 import (
+	"regexp"
+	"strings"
+
 	"github.com/elastic/go-grok"
 
 	"nexus/standins/logstash/internal/event"
@@ -23,11 +26,15 @@ func newGrok(s *plugin.Settings) func(*event.Event) bool {
 	for _, field := range s.List("overwrite") {
 		overwrite[field] = true
 	}
-	rules := rules(s, namedOnly)
+	names := map[string]string{}
+	rules := rules(s, namedOnly, names)
 	store := func(e *event.Event, captures map[string]any) {
 		for name, captured := range captures {
 			if captured == nil || captured == "" && !keepEmpty {
 				continue
+			}
+			if nested, ok := names[name]; ok {
+				name = nested
 			}
 			if overwrite[name] {
 				e.Set(name, captured)
@@ -61,8 +68,20 @@ func newGrok(s *plugin.Settings) func(*event.Event) bool {
 	}
 }
 
-// rules compiles the patterns; the library's own are those of the original.
-func rules(s *plugin.Settings, namedOnly bool) []rule {
+// nestedName is a field such as [source][ip] in a pattern; the library takes it with dots.
+var nestedName = regexp.MustCompile(`(%\{\w+:)((?:\[[^\[\]]+\])+)`)
+
+func dotted(pattern string, names map[string]string) string {
+	return nestedName.ReplaceAllStringFunc(pattern, func(found string) string {
+		parts := nestedName.FindStringSubmatch(found)
+		name := strings.ReplaceAll(strings.Trim(parts[2], "[]"), "][", ".")
+		names[name] = parts[2]
+		return parts[1] + name
+	})
+}
+
+// rules compiles the patterns; the library's own are those of the original. names gets the fields with parts.
+func rules(s *plugin.Settings, namedOnly bool, names map[string]string) []rule {
 	definitions := map[string]string{}
 	for _, pair := range s.Hash("pattern_definitions") {
 		definitions[pair.Key] = pair.Texts()[0]
@@ -73,7 +92,7 @@ func rules(s *plugin.Settings, namedOnly bool) []rule {
 		for _, text := range pair.Texts() {
 			pattern, err := grok.NewComplete(definitions)
 			if err == nil {
-				err = pattern.Compile(text, namedOnly)
+				err = pattern.Compile(dotted(text, names), namedOnly)
 			}
 			if err != nil {
 				s.Fail("match", "has a pattern that cannot be used: %s: %w", text, err)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"time"
 
+	lumberlog "github.com/elastic/go-lumber/log"
 	lumber "github.com/elastic/go-lumber/server/v2"
 
 	"nexus/standins/logstash/internal/event"
@@ -65,6 +66,7 @@ func (b *beatsInput) Listen() error {
 	if b.tls != nil {
 		listener = tls.NewListener(listener, b.tls)
 	}
+	lumberlog.Logger = quiet{b.logger}
 	decoder := func(data []byte, into any) error { return event.Decode(data, into) }
 	b.server, err = lumber.NewWithListener(listener, lumber.Timeout(b.timeout), lumber.JSONDecoder(decoder))
 	return err
@@ -93,3 +95,10 @@ func (b *beatsInput) Serve(push Push) {
 }
 
 func (b *beatsInput) Close() error { return b.server.Close() }
+
+// quiet keeps what the library says of each connection for those who look for it: it writes to no log of its own.
+type quiet struct{ logger *slog.Logger }
+
+func (q quiet) Printf(format string, values ...any) { q.logger.Debug(fmt.Sprintf(format, values...)) }
+func (q quiet) Println(values ...any)               { q.logger.Debug(fmt.Sprint(values...)) }
+func (q quiet) Print(values ...any)                 { q.logger.Debug(fmt.Sprint(values...)) }
