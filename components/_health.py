@@ -10,14 +10,14 @@ class HealthCheck(BaseModel):
 
     Each run starts a process: 32 checks every second keep 1.4 of 2 cores busy, every 10 s 0.2 of 2 (measured). So the
     interval is long, and an `up` does not wait for the engine's first check: it asks by itself (``workload.py``).
-    A hung server is found after at most two intervals and two timeouts, 26 s, and restarted by the healer.
+    A hung server is found after at most two intervals and two timeouts, 30 s, and restarted by the healer.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     command: tuple[str, ...] = Field(min_length=1)
     interval: int = Field(default=10, ge=1, le=3600)
-    timeout: int = Field(default=3, ge=1, le=600)
+    timeout: int = Field(default=5, ge=1, le=600)
     retries: int = Field(default=2, ge=1, le=20)
     start_period: int = Field(default=30, ge=0, le=3600)
 

@@ -25,6 +25,9 @@ log = logging.getLogger("services.healer")
 
 #: Seconds between two looks at everything; an event makes it look at once.
 LOOK_EVERY = 30.0
+#: Seconds between two restarts of whatever container: many that are unhealthy at the same time are a sign of a machine
+#: that is too busy to answer, which restarts make busier.
+APART = 10.0
 #: Seconds a container gets to stop by itself: a hung one does not, and every second is one more it is away.
 GRACE = 2
 #: Its age tells the health check that the loop still turns.
@@ -39,6 +42,7 @@ class Healer:
         self._patients: defaultdict[str, Patient] = defaultdict(Patient)
         self._since = time.time()
         self._pause = LOOK_EVERY
+        self._not_before = 0.0
 
     def begin(self) -> None:
         """What had ended before anybody watched was ended on purpose, as far as can be known."""
@@ -51,7 +55,8 @@ class Healer:
         for container in found:
             patient, state = self._patients[container["Id"]], container["State"]
             note(state, patient, time.monotonic())
-            reason, rest = needs_restart(state, patient, now), patient.not_before - time.monotonic()
+            reason = needs_restart(state, patient, now)
+            rest = max(patient.not_before, self._not_before) - time.monotonic()
             if reason and rest <= 0:
                 self._restart(container["Id"], container["Name"].lstrip("/"), reason, patient)
             elif reason:
@@ -69,6 +74,7 @@ class Healer:
 
     def _restart(self, container: str, name: str, reason: str, patient: Patient) -> None:
         restarted(patient, time.monotonic())
+        self._not_before = time.monotonic() + APART
         pause = patient.not_before - time.monotonic()
         log.warning("restarting %s: %s; not again within %.0f s", name, reason, pause)
         try:

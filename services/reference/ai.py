@@ -176,13 +176,15 @@ class Ai:
             raise HTTPException(502, "The AI upstream cannot be reached.") from None
 
 
-def ai_router(ai: Ai) -> APIRouter:
-    """Build the routes of the role."""
+def ai_router(ai: Ai | None) -> APIRouter:
+    """Build the routes of the role; without an upstream it says so to who asks."""
     router = APIRouter(tags=["ai"])
 
     @router.post("/completions")
     async def complete(prompt: Prompt) -> Completion:
         """Complete a conversation."""
+        if ai is None:
+            raise HTTPException(503, "No AI upstream is set for this environment (nexus:ai in its settings).")
         return await ai.complete(prompt)
 
     return router

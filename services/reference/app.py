@@ -126,9 +126,8 @@ def _ai(app: FastAPI, settings: Settings, connections: Connections, metrics: Met
     from services.reference.ai import Ai, AiLimits, ai_router
 
     vault, redis = _needs(settings, connections, "vault", "redis")
-    if settings.ai is None:
-        raise SettingsError(f"Role ai needs {PREFIX}AI_URL. Set it for the container.")
-    app.include_router(ai_router(Ai(settings.ai, role_settings(settings, AiLimits), vault, redis, metrics)))
+    limits = role_settings(settings, AiLimits)
+    app.include_router(ai_router(Ai(settings.ai, limits, vault, redis, metrics) if settings.ai else None))
 
 
 ROLES: dict[str, Add] = {
