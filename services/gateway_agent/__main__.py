@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import json
 import logging
 import os
 import random
 import signal
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 from services.gateway_agent import certificate, keys
@@ -19,12 +21,23 @@ from services.gateway_agent.vault import Vault
 
 log = logging.getLogger("services.gateway_agent")
 
+SERVICE = "gateway-agent"
 #: Its age tells the health check that the loop still turns, whatever the servers do.
 ALIVE = Path("/tmp/alive")  # noqa: S108 - a tmpfs of the container's own
 #: There once the gateway has had all it needs: what waits for the agent waits for this.
 DONE = Path("/tmp/synchronised")  # noqa: S108
 #: Seconds between tries while something is away or not there yet.
 FIRST_DELAY, LONGEST_DELAY = 0.2, 5.0
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line, as the services write: a server's words may have quotes and line breaks."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record's time (UTC), level, logger and message."""
+        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        line = {"timestamp": moment.replace("+00:00", "Z"), "level": record.levelname.lower(), "service": SERVICE}
+        return json.dumps({**line, "logger": record.name, "message": record.getMessage()})
 
 
 class Agent:
@@ -90,11 +103,9 @@ class Agent:
 
 def main() -> int:
     """Run until told to stop."""
-    logging.basicConfig(
-        level=logging.INFO,
-        stream=sys.stdout,
-        format='{"time":"%(asctime)s","level":"%(levelname)s","logger":"%(name)s","message":"%(message)s"}',
-    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     DONE.unlink(missing_ok=True)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import ssl
 import time
 from pathlib import Path
@@ -124,6 +125,7 @@ def test_it_waits_for_the_consumers_and_for_its_identity(vault, kong, make, tmp_
     servers.eventually(lambda: "no consumer role-admin yet" in agent.output, 15, "it says what it waits for")
     kong.admin.post("/consumers", json={"username": "role-admin"}).raise_for_status()
     servers.eventually(lambda: held(kong).keys() == expected(vault), 15, "all credentials are there")
+    assert all(json.loads(line)["service"] == "gateway-agent" for line in agent.output.splitlines())
     assert agent.output.count("not up to date") <= 3, "a problem is written down once"
     assert parts.SECRET_ID not in agent.output
 
