@@ -30,6 +30,8 @@ QUEUE_LENGTH, DEAD_LENGTH = 50_000, 10_000
 WATERMARK_SHARE, LOG_SHARE = 0.6, 0.1
 #: Free space, in MB, below which publishers wait, so that the disk is never full of messages.
 DISK_FREE = 512
+#: A start takes 6 s of CPU, most of it to load its code; on a busy machine that is minutes.
+READY_SECONDS = 300
 #: One scheduler that sleeps when it has nothing to do, and no other node: its tools come over loopback.
 ERLANG = "+S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}"
 #: A start reads the definitions; the sum tells the gate which ones.
@@ -125,6 +127,7 @@ def workload(spec: RabbitmqSpec) -> WorkloadSpec:
         cpus=spec.cpus,
         ready=("bash", "-c", f"{spec.contract.health[-1]} || exit\n{IMPORT}"),
         live=(DEFINITIONS,),
+        ready_timeout=READY_SECONDS,
     )
 
 
@@ -145,6 +148,7 @@ def configuration(spec: RabbitmqSpec) -> str:
         "log.file": "false",
         "log.console": "true",
         "log.console.level": "info",
+        "log.console.formatter": "json",  # its plain text has terminal colours in it, whatever reads it
         "log.connection.level": "error",  # each health check is a connection
     }
     return "".join(f"{key} = {value}\n" for key, value in settings.items())
