@@ -28,9 +28,7 @@ def test_every_image_that_runs_has_a_contract_and_no_contract_is_left_over():
     assert {row["image"] for row in rows.values() if "image" in row} <= set(images.load())
 
 
-@pytest.mark.parametrize(
-    "name", ["postgres", "pgbouncer", "redis", "rabbitmq", "consul", "vault", "consul-esm", "service", "kong"]
-)
+@pytest.mark.parametrize("name", sorted(set(images.load()) & set(images._contract_rows())))
 def test_an_image_says_of_itself_what_its_contract_says(name, image, engine):
     contract, config = images.contract(name), engine.images.get(image(name)).attrs["Config"]
     assert tuple(config["Entrypoint"] or ()) == contract.entrypoint
@@ -42,7 +40,8 @@ def test_an_image_says_of_itself_what_its_contract_says(name, image, engine):
 
 
 @pytest.mark.parametrize(
-    "name", ["base", "python", "postgres", "pgbouncer", "redis", "rabbitmq", "consul", "vault", "service"]
+    "name",
+    ["base", "python", "postgres", "pgbouncer", "redis", "rabbitmq", "consul", "vault", "service", "elasticsearch"],
 )
 def test_an_image_keeps_nothing_of_the_machine_it_was_built_on(name, image, engine):
     found = engine.images.get(image(name))
