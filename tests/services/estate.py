@@ -91,7 +91,7 @@ class Estate:
             server.start()
         self._set_up_consul()
         self._set_up_vault()
-        servers.eventually(self.broker_answers, 60, "RabbitMQ answers")
+        servers.eventually(self.broker_answers, 120, "RabbitMQ answers")
 
     def stop(self) -> None:
         for server in (self.vault, self.consul, self.redis):
