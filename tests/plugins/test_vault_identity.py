@@ -6,11 +6,13 @@ import base64
 import json
 import shutil
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aio_pika
+import aiormq.exceptions
 import docker
 import httpx
 import pytest
@@ -55,29 +57,29 @@ def image(name: str) -> str:
 
 @pytest.fixture(scope="module")
 def servers() -> Iterator[Servers]:
-    client = docker.from_env(timeout=120)
-    under = Under(client)
-    with vault.pair(client, image("vault")) as pair:
+    with ExitStack() as ends:
+        client = docker.from_env(timeout=120)
+        ends.callback(client.close)
+        pair = ends.enter_context(vault.pair(client, image("vault")))
+        under = Under(client)
+        ends.callback(under.remove)
         pair.server()
         keeper = pair.keeper()
-        options = ["-dev", "-client=0.0.0.0", f"-hcl={CONSUL_ACL}"]
         made = Servers(
             pair,
             data.sql(under, image, *(Database(name=name, owner=name) for name in ("alpha", "beta"))),
             data.broker(under, image, "alpha", "beta"),
-            under.run("consul", image("consul"), options, files={"unused": ""}),
+            under.run("consul", image("consul"), ["-dev", "-client=0.0.0.0", f"-hcl={CONSUL_ACL}"]),
             under,
         )
         for name, server in (("postgres", made.sql.server), ("rabbitmq", made.broker.server), ("consul", made.consul)):
             pair.network.connect(server, aliases=[name])
+            ends.callback(pair.network.disconnect, server)
         for name in ("alpha", "beta"):
             rules = ["acl", "policy", "create", "-name", policy_name(name), "-rules", of_service(name)]
-            ask = ["env", f"CONSUL_HTTP_TOKEN={CONSUL_TOKEN}", "consul"]
-            under.answers(made.consul, [*ask, *rules])
+            under.answers(made.consul, ["env", f"CONSUL_HTTP_TOKEN={CONSUL_TOKEN}", "consul", *rules])
         vault.says(keeper, "ready", 60)
         yield made
-    under.remove()
-    client.close()
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +161,7 @@ async def refused(address: str, act: Callable[[Any], Awaitable[Any]]) -> bool:
     async with await aio_pika.connect(address) as connection:
         try:
             await act(await connection.channel())
-        except aio_pika.exceptions.ChannelAccessRefused:
+        except aiormq.exceptions.ChannelAccessRefused:
             return True
     return False
 
