@@ -60,8 +60,8 @@ class Oidc:
     """One application in one browser. ``http`` holds the browser's cookies; ``verify`` is as httpx has it."""
 
     issuer: str
-    client_id: str = "nexus-cli"
-    redirect_uri: str = "http://127.0.0.1/callback"
+    client_id: str = "nexus"
+    redirect_uri: str = "http://localhost:8765/callback"
     secret: str | None = field(default=None, repr=False)
     scope: str = "openid profile email roles"
     verify: Any = True

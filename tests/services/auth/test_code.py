@@ -101,9 +101,9 @@ def test_a_code_ends_by_itself(world, tmp_path):
         ("robot", "wrong-" + world.ROBOT_SECRET, "client_credentials"),
         ("robot", None, "client_credentials"),
         ("nobody", "x", "client_credentials"),
-        ("nexus-cli", None, "client_credentials"),
+        ("nexus", None, "client_credentials"),
         ("web", None, "authorization_code"),
-        ("nexus-cli", "made up", "authorization_code"),
+        ("nexus", "made up", "authorization_code"),
     ],
 )
 def test_a_client_that_cannot_prove_itself_gets_nothing(provider, client, secret, grant):

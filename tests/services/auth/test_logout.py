@@ -88,7 +88,7 @@ def test_a_client_takes_back_its_tokens(web, tokens, which):
 
 
 def test_a_client_cannot_take_back_anothers(cli, web, tokens):
-    answer = cli.http.post(cli.about["revocation_endpoint"], data={"token": tokens.refresh, "client_id": "nexus-cli"})
+    answer = cli.http.post(cli.about["revocation_endpoint"], data={"token": tokens.refresh, "client_id": "nexus"})
     assert answer.status_code == 400
     assert web.refresh(tokens).access
 
@@ -111,6 +111,6 @@ def test_a_client_asks_about_its_own_tokens_alone(provider, web, tokens):
     others = web.http.post(where, data={"token": tokens.access}, auth=("robot", world.ROBOT_SECRET)).json()
     assert others == {"active": False}
     assert web.http.post(where, data={"token": tokens.access}).status_code == 401
-    assert web.http.post(where, data={"token": tokens.access, "client_id": "nexus-cli"}).status_code == 401
+    assert web.http.post(where, data={"token": tokens.access, "client_id": "nexus"}).status_code == 401
     web.logout(tokens)
     assert web.http.post(where, data={"token": tokens.access}, auth=("web", web.secret)).json() == {"active": False}

@@ -33,6 +33,7 @@ WEB_SECRET = "a-secret-that-a-machine-made-0001"
 ROBOT_SECRET = "a-secret-that-a-machine-made-0002"
 #: Long in production; short enough here to see a key in both states.
 KEY_DELAY = 3
+PROGRAM = "http://localhost:8765/callback"
 OPENED: list[Oidc] = []
 #: Each provider of a run has a database of its own.
 NUMBERS = itertools.count(1)
@@ -46,7 +47,7 @@ def seed() -> dict[str, Any]:
         for name in roles
     ]
     clients = [
-        {"id": "nexus-cli", "name": "Command line", "redirect_uris": ["http://127.0.0.1/callback"]},
+        {"id": "nexus", "name": "Command line", "redirect_uris": [PROGRAM, "http://127.0.0.1/callback"]},
         {
             "id": "web",
             "name": "A <b>web</b> application",

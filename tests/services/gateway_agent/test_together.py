@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import ssl
+import subprocess
 from collections.abc import Iterator
 
 import httpx
@@ -110,3 +111,21 @@ def test_a_rotation_of_the_key_refuses_no_token_on_the_way(platform, vault):
 
     servers.eventually(moved, 30, "tokens are signed with the new version")
     client.close()
+
+
+def test_the_login_with_curl_works_as_it_is_written(platform, tmp_path):
+    address, _, _ = platform
+    text = (servers.ROOT / "docs/identity.md").read_text()
+    script = text.partition("## A login with curl")[2].partition("```sh\n")[2].partition("```")[0]
+    script = script.replace("https://localhost:4300", address)
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=tmp_path,
+        input=parts.PASSWORDS[parts.ADMIN] + "\n",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["preferred_username"] == parts.ADMIN
