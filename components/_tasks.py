@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -118,6 +119,6 @@ def _healthcheck(check: HealthCheck) -> docker.ServiceTaskSpecContainerSpecHealt
         tests=["CMD", *check.command],
         interval=duration(CHECK_INTERVAL),
         timeout=duration(check.timeout),
-        retries=check.retries,
+        retries=math.ceil(check.retries * check.interval / CHECK_INTERVAL),  # unhealthy after the same time
         start_period=duration(check.start_period),
     )

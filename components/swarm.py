@@ -104,7 +104,7 @@ def relay(spec: WorkloadSpec, contract: Contract, ports: tuple[Port, ...]) -> Wo
         command=tuple(f"{port.container}={spec.name}:{port.container}" for port in ports),
         ports=ports,
         memory_mib=RELAY_MEMORY_MIB,
-        health=(*contract.health, str(ports[0].container)),
+        health=(*contract.health, str(ports[-1].container)),  # it listens on them in this order
     )
 
 

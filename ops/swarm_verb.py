@@ -13,7 +13,10 @@ PORT = swarm.PORT
 
 
 def init(address: str) -> int:
-    """Make a swarm at an address of this machine, or give the one-node swarm that is here another address."""
+    """Make a swarm at an address of this machine, or give the one-node swarm that is here another address.
+
+    The engine's networks keep the old address until it is restarted: nothing would cross nodes before.
+    """
     _address(address)
     engine.ensure(console.say)
     with objects.connect() as client:
@@ -31,7 +34,10 @@ def init(address: str) -> int:
                 BAD_INPUT,
             )
         swarm.initialise(client, address)
-    console.write(f"a swarm of one node at {address}:{PORT}; another machine joins with:\n  {_how(address)}")
+    console.write(f"a swarm of one node at {address}:{PORT}")
+    if found.active:
+        console.write("restart the Docker engine once, so that its networks move as well: systemctl restart docker")
+    console.write(f"another machine joins with:\n  {_how(address)}")
     return 0
 
 

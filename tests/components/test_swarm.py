@@ -62,6 +62,7 @@ def test_a_task_is_hardened_limited_checked_and_logs_little() -> None:
     assert task["resources"]["limits"] == {"memoryBytes": 64 * 2**20, "nanoCpus": 500_000_000}
     assert task["logDriver"] == {"name": "json-file", "options": {"max-size": "10m", "max-file": "3"}}
     assert inside["healthcheck"]["tests"] == ["CMD", "server", "ping"] and inside["healthcheck"]["interval"] == "5s"
+    assert inside["healthcheck"]["retries"] == 4, "asked twice as often, it is given up after the same 20 s"
     assert (inside["stopSignal"], inside["stopGracePeriod"]) == ("SIGINT", "30s")
 
 

@@ -1,0 +1,167 @@
+"""A stack in a swarm of one node: up, looked at, updated under load, broken, gone."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import docker
+import httpx
+import pytest
+import yaml
+
+from ops import swarm
+from tests.e2e.environment import GATEWAY, Environment
+
+pytestmark = pytest.mark.e2e
+OFFSET = 20099
+#: What the backend needs, and no more: a swarm's first health check comes 5 s after a start, for each in its turn.
+CORE = frozenset({"postgres", "redis", "rabbitmq", "consul", "kong", "vault", "auth", "nexus-backend"})
+ROOT = Path(__file__).resolve().parents[2]
+REPLICAS = 3
+REQUEST_PAUSE = 0.05
+
+
+def services(**backend: object) -> dict[str, object]:
+    """Settings that run the core alone, with replicas of the backend."""
+    names = yaml.safe_load((ROOT / "infra" / "services.yaml").read_text())
+    off: dict[str, object] = {name: {"enabled": False} for name in names if name not in CORE}
+    return off | {"nexus-backend": {"replicas": REPLICAS, **backend}}
+
+
+class Stack(Environment):
+    """An environment that the swarm runs."""
+
+    def choose(self, **backend: object) -> None:
+        self.configure(engine="swarm", services=services(**backend))
+
+    def tasks(self, service: str) -> set[str]:
+        """The service's running tasks."""
+        wanted = {"service": f"nexus-{self.stack}-{service}", "desired-state": "running"}
+        found = self.engine.api.tasks(filters=wanted)
+        return {task["ID"] for task in found if task["Status"]["State"] == "running"}
+
+    def of_the_swarm(self) -> list[str]:
+        """Whatever a swarm keeps under the stack's label."""
+        label = {"label": f"nexus.stack={self.stack}"}
+        found = [f"service {one.name}" for one in self.engine.services.list(filters=label)]
+        return found + [f"secret {one.name}" for one in self.engine.secrets.list(filters=label)]
+
+
+class Load:
+    """Requests through the gateway, one after the other, until it is left; ``answers`` counts what came back."""
+
+    def __init__(self, url: str) -> None:
+        self.url, self.answers, self._over = url, Counter[str](), threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        with httpx.Client(timeout=10) as client:
+            while not self._over.wait(REQUEST_PAUSE):
+                try:
+                    self.answers[str(client.get(self.url).status_code)] += 1
+                except httpx.HTTPError as error:
+                    self.answers[repr(error)] += 1
+
+    def __enter__(self) -> Load:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A healthy stack. The swarm is made by `up` where there is none, and left as it was found."""
+    with docker.from_env() as engine:  # type: ignore[attr-defined]
+        before = swarm.look(engine).active
+    made = Stack("e2e-swarm", OFFSET, tmp_path_factory.mktemp("swarm"))
+    made.remove()
+    made.choose()
+    try:
+        made.up()
+        yield made
+    finally:
+        made.remove()
+        if not before and not made.engine.services.list():
+            made.engine.swarm.leave(force=True)
+        made.engine.close()
+
+
+def test_every_replica_runs_and_answers_through_the_gateway(stack: Stack) -> None:
+    status = stack.status()
+    assert {row["name"]: row["health"] for row in status["services"]} == dict.fromkeys(CORE, "healthy")
+    assert len(stack.tasks("nexus-backend")) == REPLICAS
+    assert stack.ready().status_code == 200
+
+
+def test_no_port_but_the_administered_ones_is_published_and_those_on_loopback_alone(stack: Stack) -> None:
+    published = {}
+    for container in stack.containers():
+        for mappings in container.attrs["NetworkSettings"]["Ports"].values():
+            published |= {mapping["HostPort"]: (container.name, mapping["HostIp"]) for mapping in mappings or []}
+    assert {name for name, _ in published.values()} == {
+        f"nexus-{stack.stack}-{name}-relay" for name in ("consul", "kong", "vault")
+    }
+    assert {address for _, address in published.values()} == {"127.0.0.1"}
+
+
+def test_a_task_is_hardened_and_its_passwords_are_files_in_memory(stack: Stack) -> None:
+    (found,) = [one for one in stack.containers() if one.name.startswith(f"nexus-{stack.stack}-redis.")]
+    host = found.attrs["HostConfig"]
+    assert (host["CapDrop"], host["ReadonlyRootfs"]) == (["ALL"], True) and host["Memory"] > 0
+    kinds = found.exec_run(["sh", "-c", "grep /run/secrets /proc/mounts"]).output.decode().split()
+    assert "tmpfs" in kinds
+    modes = found.exec_run(["sh", "-c", "stat -c %a-%u /run/secrets/*"]).output.decode().split()
+    assert set(modes) == {"400-999"}
+
+
+def test_a_second_up_and_a_preview_change_nothing(stack: Stack) -> None:
+    before = stack.tasks("nexus-backend") | stack.tasks("postgres")
+    assert stack.changes("--refresh") == {}
+    stack.up()
+    assert stack.tasks("nexus-backend") | stack.tasks("postgres") == before
+
+
+def test_an_update_of_all_replicas_refuses_no_request(stack: Stack) -> None:
+    before, others = stack.tasks("nexus-backend"), stack.tasks("postgres") | stack.tasks("redis")
+    stack.choose(memory=224)
+    with Load(stack.url(GATEWAY, "/api/v1/ready")) as load:
+        stack.up()
+        time.sleep(2)
+    assert load.answers.keys() == {"200"}, load.answers
+    assert len(stack.tasks("nexus-backend")) == REPLICAS and stack.tasks("nexus-backend").isdisjoint(before)
+    assert stack.tasks("postgres") | stack.tasks("redis") == others, "nothing else was restarted"
+
+
+def test_a_version_that_does_not_work_is_taken_back_and_the_update_fails(stack: Stack) -> None:
+    stack.choose(memory=224, image="relay")  # without arguments it ends at once
+    with Load(stack.url(GATEWAY, "/api/v1/ready")) as load:
+        done = stack.nexus("up", timeout=600)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "was taken back (rollback completed" in done.stderr and "IndexError" in done.stderr
+    assert load.answers.keys() == {"200"}, load.answers
+    assert len(stack.tasks("nexus-backend")) == REPLICAS
+    assert "nexus-backend-ready" in str(stack.changes()), "what was not reached is still to be done"
+    stack.choose(memory=224)
+    stack.up()
+    assert stack.changes("--refresh") == {}
+
+
+def test_a_service_removed_by_hand_comes_back(stack: Stack) -> None:
+    stack.engine.services.get(f"nexus-{stack.stack}-nexus-backend").remove()
+    stack.up()
+    assert len(stack.tasks("nexus-backend")) == REPLICAS
+
+
+def test_down_leaves_nothing(stack: Stack) -> None:
+    done = stack.nexus("down", "--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert stack.leftovers() + stack.of_the_swarm() == []
+    labels = [node.attrs["Spec"].get("Labels", {}) for node in stack.engine.nodes.list()]
+    assert not any(f"nexus.data.{stack.stack}" in found for found in labels)
