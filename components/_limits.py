@@ -16,11 +16,11 @@ MINIMUM_MEMORY_MIB: Mapping[str, int] = {
     "gateway-agent": 32,  # one Python process without packages: 17 MiB
     "healer": 32,  # one Python process without packages: 14 MiB
     "prometheus": 96,  # at rest 40 MiB; each of a service's 300 series costs 3 KiB while it is in memory
-    "alertmanager": 32,  # at rest 15 MiB
+    "alertmanager": 32,  # at rest 28 MiB
     "elasticsearch": 400,  # a heap of 160 MiB starts; below, the class data and the files' cache have no room
-    "logstash": 48,  # the stand-in at rest holds 15 MiB; the original needs 768 for its virtual machine
-    "kibana": 32,  # the stand-in at rest holds 12 MiB; the original needs 768
-    "grafana": 32,  # the stand-in at rest holds 15 MiB; the original needs 192
+    "logstash": 48,  # the stand-in at rest holds 8 MiB; the original needs 768 for its virtual machine
+    "kibana": 32,  # the stand-in at rest holds 8 MiB; the original needs 768
+    "grafana": 32,  # the stand-in at rest holds 8 MiB; the original needs 192
     "service": 64,  # the reference service at rest holds about 60 MiB
 }
 DEFAULT_MINIMUM_MIB = 16
