@@ -9,7 +9,7 @@ from typing import Any
 import pulumi_docker as docker
 
 from components._contract import Contract
-from components._health import HealthCheck, duration
+from components._health import duration
 from components._naming import data_node
 from components.workload import LOG_OPTIONS, STOP_SECONDS, WorkloadArgs, WorkloadSpec
 
@@ -66,7 +66,7 @@ def _container(
         "labels": [label(label=key, value=value) for key, value in own.items()],
         "mounts": _mounts(contract, data),
         "secrets": [_mounted(contract, file, secret) for file, secret in files.items()],
-        "healthcheck": _healthcheck(spec.check),
+        "healthcheck": _healthcheck(spec),
         "read_only": True,
         "cap_drops": ["ALL"],
         "stop_signal": contract.stop_signal,
@@ -114,9 +114,10 @@ def _mounted(contract: Contract, file: str, secret: docker.Secret) -> docker.Ser
     )
 
 
-def _healthcheck(check: HealthCheck) -> docker.ServiceTaskSpecContainerSpecHealthcheckArgs:
+def _healthcheck(spec: WorkloadSpec) -> docker.ServiceTaskSpecContainerSpecHealthcheckArgs:
+    check = spec.check
     return docker.ServiceTaskSpecContainerSpecHealthcheckArgs(
-        tests=["CMD", *check.command],
+        tests=["CMD", *(spec.alive or check.command)],
         interval=duration(CHECK_INTERVAL),
         timeout=duration(check.timeout),
         retries=math.ceil(check.retries * check.interval / CHECK_INTERVAL),  # unhealthy after the same time

@@ -60,6 +60,9 @@ class WorkloadSpec(BaseModel):
     cpus: float = Field(default=0, ge=0, le=64, description="of the host's CPUs at most; 0 sets no limit")
     replicas: int = Field(default=1, ge=1, le=20)
     health: tuple[str, ...] = Field(default=(), description="the contract's own command by default")
+    alive: tuple[str, ...] = Field(
+        default=(), description="asked instead of `health` where what is unhealthy can be reached by nobody (a swarm)"
+    )
     ready: tuple[str, ...] = Field(default=(), description="asked during `up`; the health check's command by default")
     live: tuple[str, ...] = Field(default=(), description="files that `ready` makes the server read again, running on")
     ready_timeout: int = Field(default=120, ge=1, le=3600)

@@ -66,6 +66,12 @@ def test_a_task_is_hardened_limited_checked_and_logs_little() -> None:
     assert (inside["stopSignal"], inside["stopGracePeriod"]) == ("SIGINT", "30s")
 
 
+def test_what_is_not_yet_well_but_alive_is_reached_by_whoever_makes_it_well() -> None:
+    inside = container(run(spec(alive=("server", "answers"))))
+    assert inside["healthcheck"]["tests"] == ["CMD", "server", "answers"]
+    assert run(spec(alive=("server", "answers"))).one("server-ready").inputs["command"] == ["server", "ping"]
+
+
 def test_the_command_takes_the_place_of_the_images_own_and_not_of_its_entrypoint() -> None:
     inside = container(run(spec(command=("server", "--fast"), env={"A": "b"})))
     assert inside["args"] == ["server", "--fast"] and "commands" not in inside
