@@ -62,13 +62,12 @@ def ensure(stack: str, report: Report) -> None:
 
 
 def initialise(client: DockerClient, address: str) -> None:
-    """Make this engine the first node of a swarm, or let other nodes reach the one it has, at ``address``."""
+    """Make this engine the first node of a swarm at ``address``. Raises Failure."""
     from docker.errors import APIError
 
     options: dict[str, Any] = {"advertise_addr": address, "listen_addr": f"{address}:{PORT}"}
     try:
-        # what a swarm of one node has, services and secrets included, stays when it is made anew at another address
-        client.swarm.init(**options, force_new_cluster=look(client).active)
+        client.swarm.init(**options)
     except APIError as error:
         raise Failure(
             f"no swarm could be made at {address}",

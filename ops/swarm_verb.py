@@ -13,31 +13,26 @@ PORT = swarm.PORT
 
 
 def init(address: str) -> int:
-    """Make a swarm at an address of this machine, or give the one-node swarm that is here another address.
-
-    The engine's networks keep the old address until it is restarted: nothing would cross nodes before.
-    """
+    """Make a swarm at an address of this machine."""
     _address(address)
     engine.ensure(console.say)
     with objects.connect() as client:
         found = swarm.look(client)
-        if found.active and found.address == address:
-            console.write(f"there is a swarm at {address}: {found.nodes} nodes")
-            return 0
         if found.active and not found.manager:
             raise swarm.worker(found)
-        if found.nodes > 1:
+        if found.active and found.address != address:
+            # Docker would take another (--force-new-cluster), but its networks would not: nothing crosses nodes then
             raise Failure(
-                f"the swarm has {found.nodes} nodes and is at {found.address}",
-                "they know it by that address; only a swarm of one node can be given another",
-                "drain and remove the other nodes first: `docker node update --availability drain`, `docker node rm`",
+                f"this engine has a swarm at {found.address} already",
+                "its address cannot be changed; services and secrets go with it, volumes stay",
+                f"`docker swarm leave --force`, then `./nexus swarm init {address}`, then `up` for each of its stacks",
                 BAD_INPUT,
             )
-        swarm.initialise(client, address)
-    console.write(f"a swarm of one node at {address}:{PORT}")
-    if found.active:
-        console.write("restart the Docker engine once, so that its networks move as well: systemctl restart docker")
-    console.write(f"another machine joins with:\n  {_how(address)}")
+        if not found.active:
+            swarm.initialise(client, address)
+    console.write(
+        f"a swarm of {found.nodes} node(s) at {address}:{PORT}; another machine joins with:\n  {_how(address)}"
+    )
     return 0
 
 

@@ -189,7 +189,7 @@ def test_a_swarm_that_up_makes_is_reached_from_nowhere_else(monkeypatch: pytest.
     monkeypatch.setattr(swarm, "claim", lambda *_: engine.own.update(LocalNodeState="claimed"))
     monkeypatch.setattr(objects, "connect", lambda **_: _Open(engine))
     swarm.ensure("prod", lambda _: None)
-    assert engine.made == [{"advertise_addr": "127.0.0.1", "listen_addr": "127.0.0.1:2377", "force_new_cluster": False}]
+    assert engine.made == [{"advertise_addr": "127.0.0.1", "listen_addr": "127.0.0.1:2377"}]
     assert engine.own["LocalNodeState"] == "claimed"
 
 
@@ -271,3 +271,12 @@ def test_a_token_for_a_swarm_that_nobody_can_reach_is_refused(monkeypatch: pytes
     monkeypatch.setattr(objects, "connect", lambda **_: _Open(Engine()))
     with pytest.raises(Failure, match="no other machine can reach this swarm"):
         swarm_verb.token(manager=False)
+
+
+def test_a_swarm_keeps_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(swarm_verb.engine, "ensure", lambda _: None)
+    monkeypatch.setattr(objects, "connect", lambda **_: _Open(Engine()))
+    with pytest.raises(Failure, match=r"has a swarm at 127\.0\.0\.1 already") as failure:
+        swarm_verb.init("10.0.0.5")
+    assert "docker swarm leave --force" in failure.value.remedy
+    assert swarm_verb.init("127.0.0.1") == 0
