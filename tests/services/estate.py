@@ -213,13 +213,8 @@ class Estate:
     def _redis(self) -> Process:
         configuration = self.directory / "estate-redis.conf"
         users = [f"user {name} on >{word} ~{name}:* +@all -@dangerous" for name, word in self.redis_passwords.items()]
-        lines = [
-            "bind 127.0.0.1",
-            f"port {self.ports['redis']}",
-            'save ""',
-            f"dir {self.directory}",
-            "user default off",
-        ]
+        users.append(f"user manager on >{self.manager_password} ~* +@all")
+        lines = ["bind 127.0.0.1", f"port {self.ports['redis']}", 'save ""', "user default off"]
         configuration.write_text("\n".join([*lines, *users]) + "\n")
         return Process(["/usr/bin/redis-server", str(configuration)], self.directory / "estate-redis.log")
 

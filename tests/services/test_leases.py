@@ -157,7 +157,8 @@ def test_a_rotated_redis_password_is_read_again(member: Member, estate: Estate):
         manager.execute_command("ACL", "SETUSER", "lonely", "resetpass", f">{estate.redis_passwords['lonely']}")
         manager.execute_command("CLIENT", "KILL", "USER", "lonely")
         manager.close()
-        estate.grant(["lonely"])
+        entry = {"username": "lonely", "password": estate.redis_passwords["lonely"]}
+        estate.ask_vault("POST", "secret/data/services/lonely/redis", {"data": entry})
 
 
 async def test_a_lease_opens_nothing_that_is_anothers(estate: Estate, member: Member):
