@@ -25,9 +25,12 @@ class GeneratedSecret(pulumi.CustomResource):
         super().__init__("nexus:index:GeneratedSecret", name, props, opts)
 
 
-def rotated(name: str, generation: int, opts: pulumi.ResourceOptions | None = None) -> GeneratedSecret:
+def rotated(
+    name: str, generation: int, opts: pulumi.ResourceOptions | None = None, length: int = 32
+) -> GeneratedSecret:
     """A secret that is made anew when ``generation``, the number of its rotations, grows."""
-    return GeneratedSecret(name, keepers={"generation": str(generation)} if generation else None, opts=opts)
+    keepers = {"generation": str(generation)} if generation else None
+    return GeneratedSecret(name, length=length, keepers=keepers, opts=opts)
 
 
 def passwords(secrets: Mapping[str, GeneratedSecret]) -> pulumi.Output[dict[str, str]]:

@@ -1,4 +1,4 @@
-"""Who can sign in at first: people and applications, with passwords that are made once and kept in Vault."""
+"""Who may come in: people, applications and holders of API keys; what they show is made once and kept in Vault."""
 
 from __future__ import annotations
 
@@ -36,13 +36,15 @@ class Client(BaseModel):
 
 
 class AccountsSpec(BaseModel):
-    """All of them by name; known at plan time. ``generation`` counts the rotations of their passwords."""
+    """All of them by name; known at plan time. The generations count rotations, of passwords and of API keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     users: Mapping[str, User] = Field(default_factory=dict)
     clients: Mapping[str, Client] = Field(default_factory=dict)
+    api_keys: tuple[str, ...] = ()
     generation: int = Field(default=0, ge=0)
+    key_generation: int = Field(default=0, ge=0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,11 +58,13 @@ class AccountsArgs:
 class Accounts(pulumi.ComponentResource):
     """The accounts. The provider comes with ``opts``.
 
-    ``seed`` is what the identity provider reads; ``passwords`` has those of the users by name. Both are secrets.
+    ``seed`` is what the identity provider reads; ``passwords`` has those of the users, ``api_keys`` the keys, by name.
+    All are secrets.
     """
 
     seed: pulumi.Output[dict[str, str]]
     passwords: pulumi.Output[dict[str, str]]
+    api_keys: dict[str, pulumi.Output[str]]
 
     def __init__(
         self, name: str, spec: AccountsSpec, args: AccountsArgs, opts: pulumi.ResourceOptions | None = None
@@ -71,8 +75,10 @@ class Accounts(pulumi.ComponentResource):
         users = {user: rotated(f"{name}-user-{user}-password", spec.generation, own) for user in spec.users}
         secret = [client for client, given in spec.clients.items() if given.confidential]
         clients = {client: rotated(f"{name}-client-{client}-secret", spec.generation, own) for client in secret}
-        for kind, made in (("users", users), ("clients", clients)):
+        keys = {key: rotated(f"{name}-api-key-{key}", spec.key_generation, own, length=48) for key in spec.api_keys}
+        for kind, made in (("users", users), ("clients", clients), ("api-keys", keys)):
             _write(f"{name}-{kind}", kind, made, args.engines, inside)
+        self.api_keys = {key: secret.value for key, secret in keys.items()}
         self.passwords = pulumi.Output.secret(passwords(users))
         self.seed = pulumi.Output.secret(
             pulumi.Output.all(passwords(users), passwords(clients)).apply(lambda known: seed(spec, *known))

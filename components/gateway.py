@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
@@ -11,7 +11,6 @@ import pulumi_kong as kong
 from pydantic import BaseModel, ConfigDict, Field
 
 from components import _apis
-from components._resources import GeneratedSecret
 from components.publication import configuration
 
 #: Kong's consumer of a role, and of whoever has not signed in. Its groups are empty, so it passes public routes only.
@@ -65,15 +64,14 @@ class GatewaySpec(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class GatewayArgs:
-    """``store`` is where Kong keeps its entries; they go away with it."""
+    """``store`` is where Kong keeps its entries; they go away with it. ``keys`` are the API keys by name."""
 
+    keys: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     store: pulumi.Resource | None = None
 
 
 class Gateway(pulumi.ComponentResource):
-    """The gateway's own entries. Its provider comes with ``opts``; ``keys`` has the values of the API keys."""
-
-    keys: dict[str, pulumi.Output[str]]
+    """The gateway's own entries. Its provider comes with ``opts``."""
 
     def __init__(
         self, name: str, spec: GatewaySpec, args: GatewayArgs, opts: pulumi.ResourceOptions | None = None
@@ -85,7 +83,8 @@ class Gateway(pulumi.ComponentResource):
         nobody = self._consumer(ANONYMOUS, (), spec.roles)
         for role in spec.roles:
             self._consumer(CONSUMER.format(role=role), (role,), spec.roles)
-        self.keys = {key: self._key(key, role, spec.roles) for key, role in spec.keys.items()}
+        for key, role in spec.keys.items():
+            self._key(key, role, args.keys[key], spec.roles)
         self._plugin("jwt", config_json=nobody.id.apply(lambda id: configuration(tokens(id))))
         if spec.keys:
             self._plugin("key-auth", config_json=nobody.id.apply(lambda id: configuration(api_keys(id))))
@@ -106,13 +105,9 @@ class Gateway(pulumi.ComponentResource):
             kong.ConsumerAcl(f"{self._name}-{username}-{group}", consumer_id=consumer.id, group=group, **self._common())
         return consumer
 
-    def _key(self, key: str, role: str, known: Mapping[str, tuple[str, ...]]) -> pulumi.Output[str]:
+    def _key(self, key: str, role: str, value: pulumi.Input[str], known: Mapping[str, tuple[str, ...]]) -> None:
         consumer = self._consumer(f"key-{key}", (role,), known)
-        secret = GeneratedSecret(f"{self._name}-key-{key}", length=48, opts=pulumi.ResourceOptions(parent=self))
-        kong.ConsumerKeyAuth(
-            f"{self._name}-key-{key}-value", consumer_id=consumer.id, key=secret.value, **self._common()
-        )
-        return secret.value
+        kong.ConsumerKeyAuth(f"{self._name}-key-{key}-value", consumer_id=consumer.id, key=value, **self._common())
 
     def _docs(self, spec: GatewaySpec) -> None:
         """The page, served by the gateway itself; its service is never asked."""

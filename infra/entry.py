@@ -19,7 +19,7 @@ class Entry(BaseModel):
 
 
 class RateLimit(Entry):
-    """Requests that one consumer, or one address where nobody signs in, may make; more are answered 429."""
+    """Requests that one address may make of the service; more are answered 429."""
 
     second: int | None = Field(default=None, ge=1, description="In any one second.")
     minute: int | None = Field(default=None, ge=1, description="In any one minute.")

@@ -39,7 +39,7 @@ class Model(BaseModel):
 
 #: What is declared with a generation, so that a higher one makes it anew: logins of PostgreSQL, users of Redis and
 #: RabbitMQ, the secret ids by which services log in to Vault, passwords of the users that settings name.
-Rotated = Literal["postgres", "redis", "rabbitmq", "identities", "users"]
+Rotated = Literal["postgres", "redis", "rabbitmq", "consul", "vault", "identities", "users", "api-keys"]
 Role = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
 
 
@@ -149,6 +149,10 @@ class Settings(Model):
         default={"nexus": Client(redirect_uris=("http://localhost:8765/callback",))},
         description="Applications that may sign people in, by client id.",
     )
+    api_keys: dict[Role, Role] = Field(
+        default_factory=dict,
+        description="API keys by name, each with the role it stands for; kept in Vault, at `secret/api-keys/<name>`.",
+    )
     leases: Leases = Field(default=Leases(), description="Life of lent credentials; see below.")
     ai: Upstream = Field(default=Upstream(), description="The AI upstream; see below.")
     rotations: dict[Rotated, Annotated[int, Field(ge=0)]] = Field(
@@ -163,6 +167,7 @@ class Settings(Model):
     def _roles_exist(self) -> Settings:
         named = {included for roles in self.roles.values() for included in roles}
         named |= {role for one in (*self.users.values(), *self.clients.values()) for role in one.roles}
+        named |= set(self.api_keys.values())
         if unknown := sorted(named - self.roles.keys()):
             raise ValueError(f"role {unknown[0]!r} is not in nexus:roles; known: {', '.join(sorted(self.roles))}")
         return self

@@ -27,6 +27,7 @@ def consul(platform: Platform, entry: Service) -> Consul:
         name=entry.name,
         memory_mib=entry.memory,
         port=platform.port(entry, "http"),
+        generation=platform.rotation("consul"),
         grants={ISSUER: rules.ISSUER, READER: rules.READER},
         monitor=images.contract(MONITOR_IMAGE),
         monitor_stand_in=platform.image_spec(MONITOR_IMAGE).stand_in,

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import pulumi
 
 from components._connections import Endpoint, RedisConnection
+from components.accounts import Accounts
 from components.gateway import Api, Gateway, GatewayArgs, GatewaySpec
 from components.gateway_agent import IDENTITY, GatewayAgent, GatewayAgentArgs, GatewayAgentSpec
 from components.identity import Identity, IdentityArgs, IdentitySpec
@@ -51,11 +52,15 @@ def kong(platform: Platform, entry: Service) -> Kong:
         GatewaySpec(
             stack=platform.stack,
             roles=settings.roles,
+            keys=settings.api_keys,
             cors_origins=settings.cors_origins,
             tls_only=settings.tls == "redirect",
             apis=apis(platform),
         ),
-        GatewayArgs(store=store.running.data),
+        GatewayArgs(
+            keys=platform.find(secrets.ACCOUNTS, Accounts).api_keys if settings.api_keys else {},
+            store=store.running.data,
+        ),
         pulumi.ResourceOptions(providers=[platform.kong_provider]),
     )
     if any(service.role == SIGNER for service in platform.catalog.enabled):

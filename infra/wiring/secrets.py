@@ -33,13 +33,16 @@ def vault(platform: Platform, entry: Service) -> Vault:
         name=entry.name,
         memory_mib=entry.memory,
         port=platform.port(entry, "http"),
+        generation=platform.rotation("vault"),
     )
     server = platform.made[entry.name] = Vault(entry.name, spec, ServerArgs(**platform.runtime(entry.image)))
     made = platform.made[ENGINES] = engines(platform, server)
     people = AccountsSpec(
         users={name: User(roles=user.roles, email=user.email) for name, user in platform.settings.users.items()},
         clients={name: Client(**client.model_dump()) for name, client in platform.settings.clients.items()},
+        api_keys=tuple(platform.settings.api_keys),
         generation=platform.rotation("users"),
+        key_generation=platform.rotation("api-keys"),
     )
     options = pulumi.ResourceOptions(providers=[platform.vault_provider])
     args = AccountsArgs(engines=made, store=server.running.data)

@@ -37,7 +37,8 @@ def publish(counters: bool = False, hosts: tuple[str, ...] = (), **fields: Any) 
 
 def gateway(**fields: Any) -> Recorder:
     """What is declared for all services."""
-    return declare(lambda: Gateway("gw", GatewaySpec(stack="t", roles=ROLES, **fields), GatewayArgs()))
+    args = GatewayArgs(keys={"ci": "its-value"})
+    return declare(lambda: Gateway("gw", GatewaySpec(stack="t", roles=ROLES, **fields), args))
 
 
 def kong(recorder: Recorder, kind: str) -> list[dict[str, Any]]:

@@ -281,3 +281,6 @@ require (
 )
 
 replace github.com/atotto/clipboard => github.com/tgummerer/clipboard v0.0.0-20241001131231-d02d263e614e
+
+// A copy made by the builder (see `copies` in offline/artifacts.yaml), in which steps share a write of the state.
+replace github.com/pulumi/pulumi/pkg/v3 => ./upstream

@@ -4,6 +4,7 @@ import pulumi
 import pulumi_kong as kong
 
 from components._connections import Endpoint, RedisConnection
+from components._resources import GeneratedSecret
 from components.gateway import Api, Gateway, GatewayArgs, GatewaySpec
 from components.kong import ADMIN_USER
 from components.publication import Breaker, Publication, PublicationArgs, PublicationSpec, RateLimit, Route
@@ -39,7 +40,8 @@ SERVICES = {
 apis = tuple(
     Api(name=name, path=spec["routes"][0].path, auth=spec["routes"][0].auth) for name, spec in SERVICES.items()
 )
-gateway = Gateway(
+ci = GeneratedSecret("ci-key", length=48)
+Gateway(
     "gateway",
     GatewaySpec(
         stack="test",
@@ -49,7 +51,7 @@ gateway = Gateway(
         apis=apis,
         keys={"ci": "user"},
     ),
-    GatewayArgs(),
+    GatewayArgs(keys={"ci": ci.value}),
     opts,
 )
 for name, settings in SERVICES.items():
@@ -57,4 +59,4 @@ for name, settings in SERVICES.items():
     endpoint = Endpoint(name=name, host="127.0.0.1", port=port, hosts=HOSTS)
     spec = PublicationSpec(stack="test", health_path="/probe", check_interval=1, check_timeout=1, **settings)
     Publication(name, spec, PublicationArgs(endpoint=endpoint, counters=counters), opts)
-pulumi.export("ci", gateway.keys["ci"])
+pulumi.export("ci", pulumi.Output.secret(ci.value))
