@@ -153,6 +153,8 @@ def _secrets(
     name: str, spec: WorkloadSpec, args: WorkloadArgs, own: Mapping[str, str], opts: pulumi.ResourceOptions
 ) -> dict[str, docker.Secret]:
     """A secret for each file. It cannot be changed, so its name has a digest of its content."""
+    # the service uses the old one until it is updated; the plugin would remove it first
+    beside = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(delete_before_replace=False))
 
     def secret(file: str, content: pulumi.Input[str]) -> docker.Secret:
         text = pulumi.Output.secret(content)
@@ -166,7 +168,7 @@ def _secrets(
             name=pulumi.Output.unsecret(text.apply(named)),  # a digest of a random secret tells nothing
             data=text.apply(lambda known: base64.b64encode(known.encode()).decode()),
             labels=[docker.SecretLabelArgs(label=key, value=value) for key, value in {**own, FILE: file}.items()],
-            opts=opts,
+            opts=beside,
         )
 
     return {file: secret(file, content) for file, content in sorted(args.files.items())}
