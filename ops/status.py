@@ -1,4 +1,4 @@
-"""`nexus status`: every service of an environment as the engine sees it. Needs neither Pulumi nor its state."""
+"""`nexus status`: every service as the engine, Consul and the gateway see it. Needs neither Pulumi nor its state."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from components._labels import KIND, SERVICE, STAND_IN
-from ops import console, inputs, objects, swarm
+from ops import console, inputs, objects, swarm, witnesses
 from ops.errors import UNHEALTHY
 from ops.inputs import Inputs
 
@@ -37,26 +37,67 @@ class Row:
     image: str
     stand_in: bool
     since: str | None
+    instances: int = 1
+    discovery: str | None = None
+    gateway: str | None = None
+
+    @property
+    def well(self) -> bool:
+        """Whether all who can say agree that it is."""
+        return (
+            self.health == HEALTHY
+            and witnesses.agrees(self.discovery, witnesses.PASSING)
+            and witnesses.agrees(self.gateway, witnesses.HEALTHY)
+        )
 
 
 def collect(chosen: Inputs) -> list[Row]:
     """A row for every enabled service, in the catalogue's order."""
     with objects.connect() as client:
+        found = objects.inspect(client, chosen.stack)
         if chosen.settings.engine == "swarm":
-            return of_swarm(chosen, client)
-        containers = {
-            found["Config"]["Labels"].get(SERVICE): found
-            for found in objects.inspect(client, chosen.stack)
-            if found["Config"]["Labels"].get(KIND) == "service"
-        }
-        with ThreadPoolExecutor(8) as pool:
-            return list(pool.map(lambda entry: row(entry, containers.get(entry.name), client), chosen.services))
+            rows = of_swarm(chosen, client, found)
+        else:
+            with ThreadPoolExecutor(8) as pool:
+                rows = list(pool.map(lambda entry: of_containers(entry, found, client), chosen.services))
+        return with_witnesses(chosen, client, found, rows)
 
 
-def of_swarm(chosen: Inputs, client: DockerClient) -> list[Row]:
+def of_containers(entry: Service, found: list[dict[str, Any]], client: DockerClient | None) -> Row:
+    """One service from all of its containers: as well as the worst of them, and as many as there are."""
+    labels = [one["Config"].get("Labels") or {} for one in found]
+    own = [one for one, label in zip(found, labels, strict=True) if (label.get(SERVICE), label.get(KIND)) == (
+        entry.name, "service")]  # fmt: skip
+    if not own:
+        return row(entry, None, client)
+    rows = [row(entry, one, client) for one in own]
+    first = max(rows, key=lambda one: len(one.endpoints))
+    worst = next((one for one in rows if one.health != HEALTHY), first)
+    short = {"health": UNHEALTHY_STATE} if len(own) < entry.replicas else {}
+    return replace(worst, endpoints=first.endpoints, instances=len(own), **short)
+
+
+def with_witnesses(chosen: Inputs, client: DockerClient, found: list[dict[str, Any]], rows: list[Row]) -> list[Row]:
+    """The rows with what Consul and the gateway say, where the environment has them."""
+    listed, routed = witnesses.NOBODY, witnesses.NOBODY
+    published = [entry.name for entry in chosen.services if entry.kind == "service" and entry.routes]
+    for one in rows:
+        holders = witnesses.containers(found, one.name)
+        address = one.endpoints.get("main", "")
+        if one.name == "consul" and one.state != MISSING:
+            listed = witnesses.consul(client, holders[0] if holders else "", address)
+        elif one.name == "kong" and one.state != MISSING:
+            routed = witnesses.gateway(client, holders[0] if holders else "", address, published)
+    return [
+        replace(one, discovery=listed.of(one.name), gateway=routed.of(one.name) if one.name in published else None)
+        for one in rows
+    ]
+
+
+def of_swarm(chosen: Inputs, client: DockerClient, found: list[dict[str, Any]]) -> list[Row]:
     """The same of a stack that is a swarm's: Swarm itself counts who is healthy, on whatever node it runs."""
     services = {one.service: one for one in swarm.services(client, chosen.stack) if one.kind == "service"}
-    relays = {found["Config"]["Labels"].get(SERVICE): found for found in objects.inspect(client, chosen.stack)}
+    relays = {one["Config"]["Labels"].get(SERVICE): one for one in found}
     return [swarm_row(one, services.get(one.name), relays.get(f"{one.name}-relay")) for one in chosen.services]
 
 
@@ -76,6 +117,7 @@ def swarm_row(entry: Service, found: swarm.Running | None, relay: Mapping[str, A
         image=found.image,
         stand_in=found.stand_in,
         since=found.since,
+        instances=found.running,
     )
 
 
@@ -148,9 +190,9 @@ def document(stack: str, rows: list[Row]) -> dict[str, Any]:
     """The document of `--json`."""
     return {
         "stack": stack,
-        "healthy": sum(one.health == HEALTHY for one in rows),
+        "healthy": sum(one.well for one in rows),
         "total": len(rows),
-        "services": [asdict(one) for one in rows],
+        "services": [asdict(one) | {"well": one.well} for one in rows],
     }
 
 
@@ -159,7 +201,16 @@ def table(rows: list[Row], took: Mapping[str, float] | None = None) -> None:
     from rich.table import Table
 
     shown = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("SERVICE", "STATE", "HEALTH", *(["TOOK"] if took is not None else []), "URL", "IMAGE"):
+    for title in (
+        "SERVICE",
+        "STATE",
+        "HEALTH",
+        "CONSUL",
+        "GATEWAY",
+        *(["TOOK"] if took is not None else []),
+        "URL",
+        "IMAGE",
+    ):
         shown.add_column(title, no_wrap=not console.out().is_terminal)
     styles = {HEALTHY: "green", STARTING: "yellow"}
     for one in rows:
@@ -167,7 +218,12 @@ def table(rows: list[Row], took: Mapping[str, float] | None = None) -> None:
         spent = [console.seconds(took[one.name]) if one.name in took else "-"] if took is not None else []
         kind = "stand-in" if one.stand_in else "original" if one.state != MISSING else "-"
         urls = " ".join(one.endpoints.values()) or "-"
-        shown.add_row(one.name, one.state, f"[{style}]{one.health}[/{style}]", *spent, urls, kind)
+        state = one.state if one.instances == 1 else f"{one.instances} {one.state}"
+        said = [
+            f"[{'green' if verdict == well else 'red'}]{verdict.lower()}[/]" if verdict else "-"
+            for verdict, well in ((one.discovery, witnesses.PASSING), (one.gateway, witnesses.HEALTHY))
+        ]
+        shown.add_row(one.name, state, f"[{style}]{one.health}[/{style}]", *said, *spent, urls, kind)
     console.out().print(shown)
 
 

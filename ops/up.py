@@ -23,7 +23,7 @@ def run(stack: str, source: str | None, refresh: bool, lock_timeout: int, timeou
         tracker = provision(current, refresh=refresh, wait=lock_timeout, timeout=timeout)
         rows = settled(current)
     finish(current, tracker, rows, time.monotonic() - started)
-    return 0 if all(row.health == status.HEALTHY for row in rows) else UNHEALTHY
+    return 0 if all(row.well for row in rows) else UNHEALTHY
 
 
 def provision(current: Session, *, refresh: bool, wait: float, timeout: float) -> Tracker:
@@ -58,7 +58,7 @@ def settled(current: Session) -> list[status.Row]:
     started = time.monotonic()
     while True:
         rows = status.collect(current.inputs)
-        if all(row.health == status.HEALTHY for row in rows) or time.monotonic() - started > SETTLE:
+        if all(row.well for row in rows) or time.monotonic() - started > SETTLE:
             current.seconds["health"] = time.monotonic() - started
             return rows
         time.sleep(0.5)
@@ -68,14 +68,14 @@ def finish(current: Session, tracker: Tracker, rows: list[status.Row], total: fl
     """The table, what changed, how long each stage took, and what to try next."""
     stack = current.inputs.stack
     status.table(rows, tracker.service_seconds([row.name for row in rows]))
-    healthy = sum(row.health == status.HEALTHY for row in rows)
+    healthy = sum(row.well for row in rows)
     stages = ", ".join(f"{name} {console.seconds(took)}" for name, took in current.seconds.items())
     console.write(f"\n{healthy} of {len(rows)} healthy: {tracker.summary}, in {console.seconds(total)} ({stages})")
     if healthy < len(rows):
-        sick = [row.name for row in rows if row.health != status.HEALTHY]
+        sick = [row.name for row in rows if not row.well]
         raise Failure(
             f"{', '.join(sick)}: not healthy",
-            f"the update went through, but {SETTLE:.0f} s later the health check still fails",
+            f"the update went through, but {SETTLE:.0f} s later engine, Consul and gateway do not all say so",
             "\n".join(f"docker logs nexus-{stack}-{name}" for name in sick),
             UNHEALTHY,
         )
