@@ -30,6 +30,7 @@ class Client(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     redirect_uris: tuple[str, ...] = ()
+    post_logout_redirect_uris: tuple[str, ...] = ()
     grants: tuple[str, ...] = ("authorization_code", "refresh_token")
     roles: tuple[str, ...] = ()
     confidential: bool = False
@@ -108,6 +109,7 @@ def seed(spec: AccountsSpec, users: Mapping[str, str], clients: Mapping[str, str
         {
             "id": name,
             "redirect_uris": list(client.redirect_uris),
+            "post_logout_redirect_uris": list(client.post_logout_redirect_uris),
             "grants": list(client.grants),
             "roles": list(client.roles),
             **({"secret": clients[name]} if name in clients else {}),

@@ -115,6 +115,12 @@ storage "raft" {{
   performance_multiplier = {RAFT_MULTIPLIER}
 }}
 
+# Services log in, and are refused, until their roles exist: five refusals would lock them out for a quarter of an hour.
+# Nobody guesses a secret id, which is random.
+user_lockout "approle" {{
+  disable_lockout = "true"
+}}
+
 telemetry {{
   prometheus_retention_time = "1h"
   disable_hostname = true

@@ -40,6 +40,8 @@ class Model(BaseModel):
 #: What is declared with a generation, so that a higher one makes it anew: logins of PostgreSQL, users of Redis and
 #: RabbitMQ, the secret ids by which services log in to Vault, passwords of the users that settings name.
 Rotated = Literal["postgres", "redis", "rabbitmq", "consul", "vault", "identities", "users", "api-keys"]
+UserName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}$")]
+ClientId = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,99}$")]
 Role = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
 
 
@@ -54,6 +56,9 @@ class Client(Model):
     """An application that signs people in, or itself. A confidential one's secret is at `secret/clients/<name>`."""
 
     redirect_uris: tuple[str, ...] = Field(default=(), description="Where a signed-in person is sent back to.")
+    post_logout_redirect_uris: tuple[str, ...] = Field(
+        default=(), description="Where a person who signed out is sent back to."
+    )
     grants: tuple[Literal["authorization_code", "refresh_token", "client_credentials"], ...] = Field(
         default=("authorization_code", "refresh_token"), description="How it gets tokens."
     )
@@ -142,10 +147,10 @@ class Settings(Model):
         default={"admin": ("operator",), "operator": ("user",), "user": ()},
         description="Roles, each with those it includes.",
     )
-    users: dict[str, User] = Field(
+    users: dict[UserName, User] = Field(
         default={"admin": User(roles=("admin",))}, description="Who can sign in at first, by name."
     )
-    clients: dict[str, Client] = Field(
+    clients: dict[ClientId, Client] = Field(
         default={"nexus": Client(redirect_uris=("http://localhost:8765/callback",))},
         description="Applications that may sign people in, by client id.",
     )
