@@ -87,11 +87,12 @@ def finish(current: Session, tracker: Tracker, rows: list[status.Row], total: fl
 
 def hints(stack: str, rows: list[status.Row]) -> list[str]:
     """Commands worth trying."""
-    proxies = [url for row in rows for role, url in row.endpoints.items() if role == "proxy"]
-    tries = [f"curl {proxies[0]}/api/v1/ready"] if proxies else []
+    doors = [url.replace("127.0.0.1", "localhost") for row in rows for role, url in row.endpoints.items()
+             if role == "proxy_tls"]  # fmt: skip
+    tries = [f"{doors[0]}/docs shows the API of every service"] if doors else []
     return [
         *tries,
         f"./nexus status {stack}",
         f"./nexus preview {stack}",
-        'eval "$(./nexus env)" && pulumi stack history',
+        f'eval "$(./nexus env)" && pulumi stack output passwords --show-secrets --stack {stack}',
     ]
