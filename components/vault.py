@@ -41,6 +41,7 @@ class VaultSpec(BaseModel):
     contract: Contract
     name: str = "vault"
     memory_mib: int = Field(ge=minimum_memory("vault"))
+    cpus: float = Field(default=0, ge=0)
     port: Port
     generation: int = Field(default=0, ge=0, description="rotations of the stack's token")
 
@@ -86,7 +87,9 @@ class Vault(pulumi.ComponentResource):
             child,
         )
         self.internal = spec.internal
-        self.address = self.keeper.ready.after(f"http://{reachable(spec.port.bind)}:{spec.port.host}")
+        address = f"http://{reachable(spec.port.bind)}:{spec.port.host}"
+        # in a swarm the port is a relay's, which may come after the keeper has done its work
+        self.address = self.keeper.ready.after(self.running.ready.after(address))
         self.token = pulumi.Output.secret(self.keeper.ready.after(token.value))
         self.register_outputs({"address": self.address, "host": self.running.host})
 
@@ -139,6 +142,7 @@ def workload(spec: VaultSpec) -> WorkloadSpec:
         env={"GOMEMLIMIT": f"{int(spec.memory_mib * GO_MEMORY_SHARE)}MiB"},
         ports=(spec.port,),
         memory_mib=spec.memory_mib,
+        cpus=spec.cpus,
     )
 
 

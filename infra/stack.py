@@ -7,7 +7,7 @@ import pulumi
 from components.accounts import Accounts
 from components.healer import Healer, HealerSpec
 from components.workload import ServerArgs
-from infra import catalog, images, settings
+from infra import catalog, images, protection, settings
 from infra.catalog import Catalog
 from infra.entry import Service
 from infra.errors import ConfigError
@@ -22,6 +22,8 @@ def deploy() -> None:
     stack = pulumi.get_stack()
     chosen = settings.from_pulumi(stack)
     platform = Platform(stack=stack, settings=chosen, catalog=catalog.load(chosen, stack))
+    if chosen.protect:
+        protection.apply()
     for entry in ordered(platform.catalog):
         platform.made[entry.name] = BUILDERS[entry.kind](platform, entry)
     if "consul" in platform.made:

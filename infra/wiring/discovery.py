@@ -26,13 +26,14 @@ def consul(platform: Platform, entry: Service) -> Consul:
         contract=images.contract("consul"),
         name=entry.name,
         memory_mib=entry.memory,
+        cpus=entry.cpus,
         port=platform.port(entry, "http"),
         generation=platform.rotation("consul"),
         grants={ISSUER: rules.ISSUER, READER: rules.READER},
         monitor=images.contract(MONITOR_IMAGE),
         monitor_stand_in=platform.image_spec(MONITOR_IMAGE).stand_in,
     )
-    args = ConsulArgs(**platform.runtime(entry.image), monitor_image=platform.image(MONITOR_IMAGE).id)
+    args = ConsulArgs(**platform.runtime(entry.image), monitor_image=platform.runnable(MONITOR_IMAGE))
     return Consul(entry.name, spec, args)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pulumi
 from pulumi.runtime import mocks, rpc
+from pulumi.runtime.settings import set_root_resource
 from pulumi.runtime.stack import wait_for_rpcs
 
 
@@ -27,6 +28,7 @@ class Recorder(mocks.Mocks):
     """Gives every resource an id, and remembers it."""
 
     resources: list[Registered] = field(default_factory=list)
+    protected: set[str] = field(default_factory=set)
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         self.resources.append(Registered(args.typ, args.name, unwrapped(args.inputs), args.provider))
@@ -53,6 +55,19 @@ class Recorder(mocks.Mocks):
         return found[0]
 
 
+class Monitor(mocks.MockMonitor):
+    """Notes what Pulumi's own leaves out of what it tells the recorder."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        super().__init__(recorder)
+        self.recorder = recorder
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802  the engine's name for it
+        if request.protect:
+            self.recorder.protected.add(request.name)
+        return super().RegisterResource(request)
+
+
 def unwrapped(value: Any) -> Any:
     """Inputs without the envelopes that mark secrets on the wire (a dict with a signature key and the value)."""
     if isinstance(value, dict):
@@ -67,7 +82,8 @@ def declare(program: Callable[[], object], stack: str = "dev", config: dict[str,
     recorder = Recorder()
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    mocks.set_mocks(recorder, project="nexus", stack=stack, preview=False)
+    set_root_resource(None)  # type: ignore[arg-type]  # a new one for each program: transformations stay with it
+    mocks.set_mocks(recorder, project="nexus", stack=stack, preview=False, monitor=Monitor(recorder))
     pulumi.runtime.set_all_config(config or {})
 
     async def run() -> None:
