@@ -111,6 +111,18 @@ def status(stack: Stack, json: Json = False) -> None:
     run("status", stack=stack, as_json=json)
 
 
+@app.command()
+def rotate(
+    stack: Stack,
+    what: Annotated[str, typer.Argument(help="What to make anew; a wrong name lists those there are.")],
+    source: SourceOption = None,
+    lock_timeout: LockTimeout = 60,
+    timeout: Timeout = 3600,
+) -> None:
+    """Make new credentials or keys while those of before still work: postgres, redis, signing-key and others."""
+    run("rotate", stack=stack, what=what, source=source, lock_timeout=lock_timeout, timeout=timeout)
+
+
 class GraphFormat(StrEnum):
     """How the platform is drawn."""
 

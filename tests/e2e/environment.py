@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 import subprocess
+import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,8 +17,37 @@ import httpx
 import yaml
 from docker.models.containers import Container
 
+from infra import catalog
+from ops import witnesses
+from tests.oidc import Oidc, Tokens
+
 ROOT = Path(__file__).resolve().parents[2]
-GATEWAY, ADMIN, REGISTRY = 4200, 3100, 3000
+GATEWAY, TLS, ADMIN, REGISTRY = 4200, 4300, 3100, 3000
+#: A token is used until this many seconds before it expires.
+MARGIN = 30
+
+
+def closure(*names: str) -> frozenset[str]:
+    """Services of the catalogue with all that they run with."""
+    by_name, found, left = catalog.load().by_name, set[str](), set(names)
+    while left:
+        name = left.pop()
+        found.add(name)
+        left |= set(by_name[name].runs_with) - found
+    return frozenset(found)
+
+
+#: The least that has a service with a database, a cache, users and routes.
+CORE = closure("nexus-backend", "auth")
+#: What these bring along, of kind helper.
+HELPERS = frozenset({"pgbouncer", "redis-cache", "consul-esm", "vault-keeper", "gateway-agent", "healer"})
+
+
+def settings_of(names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """`nexus:services` that run these services, once each, and no others."""
+    entries = catalog.load().by_name
+    off = {name: {"enabled": False} for name in entries if name not in names}
+    return off | {name: {"replicas": 1} for name in names if entries[name].replicas > 1}
 
 
 @dataclass
@@ -25,11 +57,15 @@ class Environment:
     stack: str
     offset: int
     home: Path
+    only: frozenset[str] | None = None  # the services it runs; all by default
+    root: Path = ROOT  # the project's tree
     engine: docker.DockerClient = field(default_factory=docker.from_env)
+    _outputs: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
+    _tokens: tuple[Tokens, float] | None = field(default=None, init=False, repr=False)
 
     @property
     def settings_file(self) -> Path:
-        return ROOT / f"Pulumi.{self.stack}.yaml"
+        return self.root / f"Pulumi.{self.stack}.yaml"
 
     @property
     def variables(self) -> dict[str, str]:
@@ -41,18 +77,24 @@ class Environment:
             "NO_COLOR": "1",
         }
 
-    def configure(self, **settings: Any) -> None:
-        """Write the settings file, keeping what Pulumi keeps in it."""
+    def configure(self, services: dict[str, dict[str, Any]] | None = None, **settings: Any) -> None:
+        """Write the settings file, keeping what Pulumi keeps in it; ``services`` change what ``only`` says."""
         (self.home / "state").mkdir(parents=True, exist_ok=True)
         (self.home / "passphrase").write_text("a passphrase of the tests")
         document = yaml.safe_load(self.settings_file.read_text()) if self.settings_file.exists() else {}
+        chosen = settings_of(self.only) if self.only is not None else {}
+        for name, changes in (services or {}).items():
+            chosen[name] = chosen.get(name, {}) | changes
+        settings["services"] = chosen
         document["config"] = {"nexus:portOffset": self.offset} | {f"nexus:{k}": v for k, v in settings.items()}
         self.settings_file.write_text(yaml.safe_dump(document))
 
-    def nexus(self, verb: str, *arguments: str, timeout: int = 300) -> subprocess.CompletedProcess[str]:
-        command = [str(ROOT / "nexus"), verb, self.stack, *arguments]
+    def nexus(self, verb: str, *arguments: str, timeout: int = 600) -> subprocess.CompletedProcess[str]:
+        if verb in ("up", "down", "rotate"):  # a password or the certificate may be another one afterwards
+            self._outputs, self._tokens = {}, None
+        command = [str(self.root / "nexus"), verb, self.stack, *arguments]
         return subprocess.run(
-            command, cwd=ROOT, env=self.variables, capture_output=True, text=True, timeout=timeout, check=False
+            command, cwd=self.root, env=self.variables, capture_output=True, text=True, timeout=timeout, check=False
         )
 
     def up(self) -> subprocess.CompletedProcess[str]:
@@ -64,7 +106,7 @@ class Environment:
         """Plain Pulumi, as the README says: in a shell after `eval "$(./nexus env)"`."""
         script = f'eval "$(./nexus env)" && pulumi {command}'
         return subprocess.run(
-            ["sh", "-c", script], cwd=ROOT, env=self.variables, capture_output=True, text=True, timeout=300, check=False
+            ["sh", "-c", script], cwd=self.root, env=self.variables, capture_output=True, text=True, timeout=300, check=False
         )
 
     def status(self) -> dict[str, Any]:
@@ -82,9 +124,57 @@ class Environment:
     def url(self, port: int, path: str) -> str:
         return f"http://127.0.0.1:{self.offset + port}{path}"
 
+    @property
+    def outputs(self) -> dict[str, Any]:
+        """The stack's outputs, secrets too, read once after each change."""
+        if not self._outputs:
+            shown = self.pulumi(f"stack output -s {self.stack} --show-secrets --json")
+            assert shown.returncode == 0, shown.stderr
+            self._outputs = json.loads(shown.stdout)
+        return self._outputs
+
+    @property
+    def trust(self) -> ssl.SSLContext:
+        """What a client trusts that has the stack's root certificate and no other."""
+        return ssl.create_default_context(cadata=self.outputs["rootCertificate"])
+
+    def sign_in(self, username: str = "admin") -> Tokens:
+        """Tokens of a user, by the code flow over the gateway's TLS port."""
+        client = Oidc(f"{self.outputs['url']}/api/v1/auth", verify=self.trust)
+        try:
+            return client.login(username, self.outputs["passwords"][username])
+        finally:
+            client.close()
+
+    @property
+    def bearer(self) -> dict[str, str]:
+        """The header of a signed-in user, who signs in again when the token gets old."""
+        if self._tokens is None or time.monotonic() > self._tokens[1]:
+            tokens = self.sign_in()
+            self._tokens = tokens, time.monotonic() + tokens.seconds - MARGIN
+        return self._tokens[0].bearer
+
+    def call(self, method: str, path: str, **content: Any) -> httpx.Response:
+        """A request through the gateway over TLS, as a signed-in user."""
+        with httpx.Client(verify=self.trust, timeout=10, trust_env=False, headers=self.bearer) as client:
+            return client.request(method, f"{self.outputs['url']}{path}", **content)
+
     def ready(self) -> httpx.Response:
         """The backend's readiness through the gateway."""
-        return httpx.get(self.url(GATEWAY, "/api/v1/ready"), timeout=10)
+        return self.call("GET", "/api/v1/ready")
+
+    def kong(self, method: str, path: str, **content: Any) -> httpx.Response:
+        """A request to Kong's Admin API, with the password that its container holds."""
+        kept = witnesses.secret(self.engine, self.container("kong").id, witnesses.KONG_PASSWORD).strip()
+        user, _, password = kept.partition(":")
+        auth = (user, password.removeprefix("{PLAIN}"))
+        return httpx.request(method, self.url(ADMIN, path), auth=auth, timeout=10, trust_env=False, **content)
+
+    def consul(self, path: str) -> httpx.Response:
+        """A question to Consul, with the token that only reads."""
+        token = json.loads(witnesses.secret(self.engine, self.container("consul").id, witnesses.CONSUL_TOKEN))
+        headers = {"X-Consul-Token": token["SecretID"]}
+        return httpx.get(self.url(REGISTRY, path), headers=headers, timeout=10, trust_env=False)
 
     def container(self, service: str) -> Container:
         return self.engine.containers.get(f"nexus-{self.stack}-{service}")
