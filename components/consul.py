@@ -47,6 +47,7 @@ class ConsulSpec(BaseModel):
     contract: Contract
     name: str = "consul"
     memory_mib: int = Field(ge=minimum_memory("consul"))
+    cpus: float = Field(default=0, ge=0)
     port: Port
     grants: Mapping[str, str] = Field(default_factory=dict)
     generation: int = Field(default=0, ge=0)
@@ -192,6 +193,7 @@ def workload(spec: ConsulSpec) -> WorkloadSpec:
         ),
         ports=(spec.port,),
         memory_mib=spec.memory_mib,
+        cpus=spec.cpus,
         ready=("sh", spec.contract.secret(GATE)),
         live=tuple(file for name in spec.granted for file in of_grant(name, "", "")),
     )

@@ -57,7 +57,7 @@ class WorkloadSpec(BaseModel):
     env: Mapping[str, str] = Field(default_factory=dict, description="never a secret: anyone may read it by inspect")
     ports: tuple[Port, ...] = ()
     memory_mib: int = Field(gt=0)
-    cpus: float = Field(default=0, ge=0, le=64, description="of the host's CPUs at most; 0 sets no limit")
+    cpus: float = Field(default=1, ge=0, le=64, description="of the host's CPUs at most; 0 sets no limit")
     replicas: int = Field(default=1, ge=1, le=20)
     health: tuple[str, ...] = Field(default=(), description="the contract's own command by default")
     alive: tuple[str, ...] = Field(

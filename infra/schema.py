@@ -189,8 +189,18 @@ def settings_schema() -> dict[str, Any]:
         "title": "Settings of one environment",
         "type": "object",
         "properties": {"config": {"type": "object", "properties": own, "propertyNames": {"not": mistyped}}},
-        "$defs": model["$defs"],
+        "$defs": {name: or_encrypted(definition) for name, definition in model["$defs"].items()},
     }
+
+
+def or_encrypted(definition: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A secret may also be what `pulumi config set --secret` makes of it."""
+    encrypted = {"type": "object", "required": ["secure"], "properties": {"secure": {"type": "string"}}}
+    properties = {
+        key: {"anyOf": [value, encrypted]} if value.get("format") == "password" else value
+        for key, value in definition.get("properties", {}).items()
+    }
+    return {**definition, "properties": properties} if properties else definition
 
 
 def or_quoted(schema: Mapping[str, Any]) -> Mapping[str, Any]:

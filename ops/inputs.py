@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from infra.settings import Settings
 
 
-#: Images of the helpers that a kind of service brings along.
-HELPER_IMAGES = {"postgres": ("pgbouncer",), "consul": ("consul-esm",)}
+#: Images of the helpers that a kind of service brings along; migrations and the gateway's agent are programs of `service`.
+HELPER_IMAGES = {"postgres": ("pgbouncer", "service"), "consul": ("consul-esm",), "kong": ("service",)}
 
-#: Images of what an engine itself runs beside the services.
-ENGINE_IMAGES = {"swarm": ("relay",)}
+#: Images of what runs beside the services because of the engine; the healer is a program of `service`.
+ENGINE_IMAGES = {"containers": ("service",), "swarm": ("relay",)}
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ def vault(platform: Platform, entry: Service) -> Vault:
         contract=images.contract("vault"),
         name=entry.name,
         memory_mib=entry.memory,
+        cpus=entry.cpus,
         port=platform.port(entry, "http"),
         generation=platform.rotation("vault"),
     )

@@ -61,7 +61,8 @@ def test_a_component_registers_itself_first_by_its_token_and_its_outputs_last(pa
 
 @pytest.mark.parametrize(("path", "node"), COMPONENTS, ids=COMPONENT_IDS)
 def test_a_component_takes_a_name_what_it_is_made_from_and_opts(path: Path, node: ast.ClassDef) -> None:
-    arguments = [argument.arg for argument in constructor(node).args.args]
+    taken = constructor(node).args
+    arguments = [argument.arg for argument in (*taken.args, *taken.kwonlyargs)]
     assert arguments[:2] == ["self", "name"] and arguments[-1] == "opts"
 
 
@@ -74,7 +75,8 @@ def test_a_components_children_have_it_as_parent_and_nothing_else_of_the_callers
     ]
     assert made, "a component makes its children's options"
     assert all(call.keywords[0].arg == "parent" and ast.unparse(call.keywords[0].value) == "self" for call in made)
-    assert {keyword.arg for call in made for keyword in call.keywords} <= {"parent", "deleted_with"}
+    # what a resource needs wherever the component is used; anything else is the caller's to say, for all children alike
+    assert {keyword.arg for call in made for keyword in call.keywords} <= {"parent", "deleted_with", "ignore_changes"}
     uses = [n for n in ast.walk(constructor(node)) if isinstance(n, ast.Name) and n.id == "opts"]
     assert len(uses) == 1, "the caller's opts go to super().__init__ alone"
 

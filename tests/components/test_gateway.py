@@ -132,7 +132,7 @@ def test_tokens_are_read_everywhere_and_guarded_by_groups() -> None:
     with_keys = gateway(keys={"ci": "operator"})
     assert plugins(with_keys)["gw-key-auth"]["key_in_query"] is False
     (key,) = kong(with_keys, "ConsumerKeyAuth")
-    assert key["key"] == "secret-of-gw-key-ci"
+    assert key["key"] == "its-value"
 
 
 def test_other_origins_and_strict_transport_are_only_where_settings_ask() -> None:

@@ -107,6 +107,13 @@ def test_a_number_may_be_quoted_as_pulumi_writes_it() -> None:
     assert settings.parse(config, "Pulumi.dev.yaml").port_offset == 10000
 
 
+def test_a_secret_may_be_encrypted_as_pulumi_writes_it() -> None:
+    settings_schema = load(schema.SETTINGS_SCHEMA)
+    jsonschema.validate({"config": {"nexus:ai": {"key": {"secure": "v1:abc"}}}}, settings_schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"config": {"nexus:ai": {"url": {"secure": "v1:abc"}}}}, settings_schema)
+
+
 def test_the_schema_leaves_keys_of_other_namespaces_alone() -> None:
     jsonschema.validate(
         {"config": {"docker:host": "ssh://there"}, "encryptionsalt": "v1:"}, load(schema.SETTINGS_SCHEMA)

@@ -46,7 +46,12 @@ def test_a_port_bound_to_every_address_is_reached_over_loopback() -> None:
 
 
 def test_the_acl_lets_a_service_work_but_not_administer() -> None:
-    lines = redis.acl({"app": "pw"}).splitlines()
+    lines = redis.acl([redis.User(name="app")], {"app": ["pw"]}).splitlines()
     assert lines[0] == "user default off"
-    assert re.fullmatch(r"user app on #[0-9a-f]{64} ~\* &\* \+@all -@admin -@dangerous", lines[2])
+    assert re.match(r"user app on #[0-9a-f]{64} ~app:\* &app:\* \+@all -@admin -@dangerous ", lines[2])
     assert "pw" not in lines[2].split()
+
+
+def test_while_a_password_is_rotated_the_acl_takes_both() -> None:
+    line = redis.acl([redis.User(name="app")], {"app": ["new", "old"]}).splitlines()[2]
+    assert len(re.findall(r"#[0-9a-f]{64}", line)) == 2
