@@ -6,37 +6,27 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import closing
 
 import docker
 import httpx
 import pytest
-import yaml
 
 from ops import swarm
-from tests.e2e.environment import GATEWAY, Environment
+from tests.e2e.environment import CORE, Environment
 
 pytestmark = pytest.mark.e2e
-OFFSET = 20099
-#: What the backend needs, and no more: a swarm's first health check comes 5 s after a start, for each in its turn.
-CORE = frozenset({"postgres", "redis", "rabbitmq", "consul", "kong", "vault", "auth", "nexus-backend"})
-ROOT = Path(__file__).resolve().parents[2]
+OFFSET = 20132
 REPLICAS = 3
 REQUEST_PAUSE = 0.05
-
-
-def services(**backend: object) -> dict[str, object]:
-    """Settings that run the core alone, with replicas of the backend."""
-    names = yaml.safe_load((ROOT / "infra" / "services.yaml").read_text())
-    off: dict[str, object] = {name: {"enabled": False} for name in names if name not in CORE}
-    return off | {"nexus-backend": {"replicas": REPLICAS, **backend}}
+READY = "/api/v1/ready"
 
 
 class Stack(Environment):
-    """An environment that the swarm runs."""
+    """An environment that the swarm runs: the core alone, with replicas of the backend."""
 
     def choose(self, **backend: object) -> None:
-        self.configure(engine="swarm", services=services(**backend))
+        self.configure(engine="swarm", services={"nexus-backend": {"replicas": REPLICAS, **backend}})
 
     def tasks(self, service: str) -> set[str]:
         """The service's running tasks."""
@@ -52,17 +42,18 @@ class Stack(Environment):
 
 
 class Load:
-    """Requests through the gateway, one after the other, until it is left; ``answers`` counts what came back."""
+    """Requests to the backend, one after the other, until it is left; ``answers`` counts what came back."""
 
-    def __init__(self, url: str) -> None:
-        self.url, self.answers, self._over = url, Counter[str](), threading.Event()
+    def __init__(self, stack: Stack) -> None:
+        self.url, self.answers, self._over = stack.outputs["url"] + READY, Counter[str](), threading.Event()
+        self._client = httpx.Client(verify=stack.trust, headers=stack.bearer, timeout=10, trust_env=False)
         self._thread = threading.Thread(target=self._run)
 
     def _run(self) -> None:
-        with httpx.Client(timeout=10) as client:
+        with self._client:
             while not self._over.wait(REQUEST_PAUSE):
                 try:
-                    self.answers[str(client.get(self.url).status_code)] += 1
+                    self.answers[str(self._client.get(self.url).status_code)] += 1
                 except httpx.HTTPError as error:
                     self.answers[repr(error)] += 1
 
@@ -78,9 +69,9 @@ class Load:
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A healthy stack. The swarm is made by `up` where there is none, and left as it was found."""
-    with docker.from_env() as engine:  # type: ignore[attr-defined]
+    with closing(docker.from_env()) as engine:
         before = swarm.look(engine).active
-    made = Stack("e2e-swarm", OFFSET, tmp_path_factory.mktemp("swarm"))
+    made = Stack("e2e-swarm", OFFSET, tmp_path_factory.mktemp("swarm"), only=CORE)
     made.remove()
     made.choose()
     try:
@@ -95,7 +86,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 def test_every_replica_runs_and_answers_through_the_gateway(stack: Stack) -> None:
     status = stack.status()
-    assert {row["name"]: row["health"] for row in status["services"]} == dict.fromkeys(CORE, "healthy")
+    assert {row["name"]: row["well"] for row in status["services"]} == dict.fromkeys(CORE, True), status
     assert len(stack.tasks("nexus-backend")) == REPLICAS
     assert stack.ready().status_code == 200
 
@@ -131,7 +122,7 @@ def test_a_second_up_and_a_preview_change_nothing(stack: Stack) -> None:
 def test_an_update_of_all_replicas_refuses_no_request(stack: Stack) -> None:
     before, others = stack.tasks("nexus-backend"), stack.tasks("postgres") | stack.tasks("redis")
     stack.choose(memory=224)
-    with Load(stack.url(GATEWAY, "/api/v1/ready")) as load:
+    with Load(stack) as load:
         stack.up()
         time.sleep(2)
     assert load.answers.keys() == {"200"}, load.answers
@@ -141,7 +132,7 @@ def test_an_update_of_all_replicas_refuses_no_request(stack: Stack) -> None:
 
 def test_a_version_that_does_not_work_is_taken_back_and_the_update_fails(stack: Stack) -> None:
     stack.choose(memory=224, image="relay")  # without arguments it ends at once
-    with Load(stack.url(GATEWAY, "/api/v1/ready")) as load:
+    with Load(stack) as load:
         done = stack.nexus("up", timeout=600)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "was taken back (rollback completed" in done.stderr and "IndexError" in done.stderr
