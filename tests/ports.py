@@ -6,7 +6,7 @@ import itertools
 import os
 import socket
 
-#: Above those of environments on one host (28,066), below those that outgoing connections take (32,768).
+#: Above those of environments on one host (28,099), below those that outgoing connections take (32,768).
 FIRST, COUNT = 28_100, 4_600
 _numbers = itertools.count(os.getpid() * 37)
 

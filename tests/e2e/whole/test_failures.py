@@ -1,0 +1,102 @@
+"""What fails is cut off, comes back by itself, and takes nothing else along; a change touches what it names."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+
+from tests.e2e.whole.platform import Platform, eventually
+
+pytestmark = pytest.mark.e2e
+#: Seconds in which the platform heals from the restart of a server that all depend on.
+HEALED = 30
+
+
+@contextmanager
+def steady(platform: Platform, path: str) -> Iterator[Counter[str]]:
+    """Request after request while the block runs; how often each answer came, or each error."""
+    seen: Counter[str] = Counter()
+    headers, done = platform.token_of("ann"), threading.Event()
+
+    def ask() -> None:
+        while not done.is_set():
+            try:
+                seen[str(platform.http.get(path, headers=headers).status_code)] += 1
+            except httpx.HTTPError as error:
+                seen[type(error).__name__] += 1
+            time.sleep(0.02)
+
+    workers = [threading.Thread(target=ask) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    try:
+        yield seen
+    finally:
+        done.set()
+        for worker in workers:
+            worker.join()
+
+
+def test_a_killed_instance_costs_no_request_and_is_replaced(platform: Platform) -> None:
+    with steady(platform, "/api/v1/items?limit=1") as seen:
+        time.sleep(1)
+        platform.container("nexus-backend-2").kill()
+        eventually(lambda: platform.container("nexus-backend-2").status == "running", 30)
+        eventually(lambda: "nexus-backend" in platform.well(), 60)
+    assert set(seen) == {"200"}, seen
+    assert seen["200"] > 100
+
+
+def test_a_service_without_an_instance_is_cut_off_and_comes_back(platform: Platform) -> None:
+    platform.container("files").stop(timeout=5)
+    try:
+        assert platform.ask("ann", "GET", "/api/v1/files/health").status_code in (502, 503)
+        eventually(lambda: "files" not in platform.well(), 30)
+        started = time.monotonic()
+        assert platform.ask("ann", "GET", "/api/v1/files/health").status_code == 503
+        assert time.monotonic() - started < 2, "nobody waits for what is known to be away"
+        assert platform.ask("ann", "GET", "/api/v1/reports/ready").status_code == 200
+    finally:
+        platform.container("files").start()
+    eventually(lambda: platform.ask("ann", "GET", "/api/v1/files/ready").status_code == 200, 30)
+    eventually(lambda: len(platform.well()) == 32, 60)
+
+
+@pytest.mark.parametrize("server", ["postgres", "redis", "rabbitmq"])
+def test_everything_heals_from_the_restart_of_a_server(platform: Platform, server: str) -> None:
+    session = platform.sign_in("ann")
+    before = platform.started()
+    platform.container(server).restart(timeout=10)
+    eventually(lambda: platform.ready_services() == set(platform.services), HEALED)
+    browser = platform.browser()
+    assert browser.refresh(session).access, "who was signed in still is"
+    browser.close()
+    eventually(lambda: len(platform.well()) == 32, 60)
+    after = platform.started()
+    assert {name for name in after if after[name] != before[name]} == {f"nexus-{platform.stack}-{server}"}
+
+
+def test_a_second_up_changes_nothing(platform: Platform) -> None:
+    before = platform.started()
+    assert platform.changes("--refresh") == {}
+    platform.up()
+    assert platform.started() == before
+
+
+def test_more_memory_for_one_service_replaces_its_container_and_nothing_else(platform: Platform) -> None:
+    before = platform.started()
+    platform.write({"services": {"files": {"memory": 224}}})
+    changes = platform.changes()
+    assert changes["replace"] == {"files-server"}
+    assert changes.keys() <= {"replace", "update"} and len(changes.get("update", ())) <= 2, changes
+    platform.up()
+    after = platform.started()
+    assert {name for name in after if after[name] != before[name]} == {f"nexus-{platform.stack}-files"}
+    assert platform.container("files").attrs["HostConfig"]["Memory"] == 224 * 2**20
+    eventually(lambda: platform.ask("ann", "GET", "/api/v1/files/ready").status_code == 200, 30)
