@@ -135,9 +135,10 @@ def graph(
     stack: Stack,
     format: Annotated[GraphFormat, typer.Option("--format", help="svg: a picture; mermaid: text.")] = GraphFormat.SVG,
     output: Annotated[str | None, typer.Option(help="A file to write instead of printing.", show_default=False)] = None,
+    health: Annotated[bool, typer.Option(help="Colour what runs by its health.")] = True,
 ) -> None:
     """Draw the platform: groups, routes, what each service needs, events and health."""
-    run("graph", stack=stack, form=format.value, output=output)
+    run("graph", stack=stack, form=format.value, output=output, health=health)
 
 
 @app.command()

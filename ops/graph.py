@@ -104,18 +104,23 @@ def caption(service: Service) -> str:
     return f"{service.name} :{service.port}" + (f" x{service.replicas}" if service.replicas > 1 else "")
 
 
-def run(stack: str, form: str, output: str | None) -> int:
-    """Print the picture, or write it to a file whose name says the format."""
-    from ops import graph_svg, status
+def running(chosen: inputs.Inputs) -> dict[str, str]:
+    """The health of each service, or nothing when no engine or none of the services runs."""
+    from ops import status
 
-    chosen = inputs.load(stack)
     try:
         health = {row.name: row.health for row in status.collect(chosen)}
     except Failure:  # no engine: the picture shows what is declared
-        health = {}
-    if set(health.values()) == {status.MISSING}:
-        health = {}
-    drawn = graph(stack, chosen.catalog, health)
+        return {}
+    return {} if set(health.values()) == {status.MISSING} else health
+
+
+def run(stack: str, form: str, output: str | None, health: bool) -> int:
+    """Print the picture, or write it to a file."""
+    from ops import graph_svg
+
+    chosen = inputs.load(stack)
+    drawn = graph(stack, chosen.catalog, running(chosen) if health else {})
     text = mermaid(drawn) if form == "mermaid" else graph_svg.svg(drawn)
     if output is None:
         console.write(text)

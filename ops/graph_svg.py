@@ -9,13 +9,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as Xml
 
-from ops.graph import EVENT, GROUPS, Graph
+from ops.graph import EVENT, GROUPS, Edge, Graph
 
 if TYPE_CHECKING:
     from infra.entry import Service
 
 #: Sizes in user units, which a browser shows as pixels.
 CARD_WIDTH, CARD_HEIGHT, GAP, MARGIN, HEAD, COLUMNS = 232, 92, 16, 24, 34, 5
+#: Where in a gap an arrow runs, so that arrows do not cover each other; the middle first.
+LANES = (0, -3, 3, -6, 6, -1.5, 1.5, -4.5, 4.5)
 WIDTH = 2 * MARGIN + COLUMNS * (CARD_WIDTH + GAP) + GAP
 #: Primer's palette (primer.style), light.
 INK, FAINT, PAPER, CARD, EDGE = "#1f2328", "#59636e", "#ffffff", "#ffffff", "#d1d9e0"
@@ -68,9 +70,8 @@ def svg(drawn: Graph) -> str:
     for group in GROUPS:
         if members := drawn.of(group):
             box(drawing, drawn, group, members)
-    for edge in drawn.edges:
-        if edge.kind == EVENT:
-            arrow(drawing, edge.start, edge.end, edge.label)
+    for number, edge in enumerate(edge for edge in drawn.edges if edge.kind == EVENT):
+        arrow(drawing, number, edge)
     height = drawing.bottom + MARGIN
     root.attrib |= {"viewBox": f"0 0 {WIDTH} {height:g}", "width": str(WIDTH), "height": f"{height:g}"}
     root.insert(0, Xml.Element("rect", {"width": "100%", "height": "100%", "fill": PAPER}))
@@ -129,20 +130,19 @@ def card(drawing: Drawing, service: Service, health: str | None, x: float, y: fl
         left += width + 6
 
 
-def arrow(drawing: Drawing, start: str, end: str, topic: str) -> None:
-    """From the sender's card to the receiver's, bent so that two between the same cards do not cover each other."""
-    (x1, y1), (x2, y2) = drawing.places[start], drawing.places[end]
-    below, above = y2 > y1, y2 < y1
-    from_x, from_y = x1 + CARD_WIDTH * 0.75, y1 + (0 if above else CARD_HEIGHT)
-    to_x, to_y = x2 + CARD_WIDTH * 0.6, y2 + (0 if below else CARD_HEIGHT)
-    out, back = (-30 if above else 30), (-30 if below else 30)
+def arrow(drawing: Drawing, number: int, edge: Edge) -> None:
+    """From the sender's card to the receiver's, between the rows and columns of cards, each arrow in a lane of its own."""
+    (x1, y1), (x2, y2) = drawing.places[edge.start], drawing.places[edge.end]
+    lane = LANES[number % len(LANES)]
+    start_x, turn_y = x1 + CARD_WIDTH / 2 + 4 * lane, y1 + CARD_HEIGHT + GAP / 2 + lane
+    turn_x, end_y = x2 - GAP / 2 + lane, y2 + CARD_HEIGHT / 2 + 4 * lane
     shape = drawing.add(
         "path",
-        d=f"M{from_x:g} {from_y:g}C{from_x:g} {from_y + out:g} {to_x:g} {to_y + back:g} {to_x:g} {to_y:g}",
+        d=f"M{start_x:g} {y1 + CARD_HEIGHT:g}V{turn_y:g}H{turn_x:g}V{end_y:g}H{x2 - 1:g}",
         fill="none",
         stroke=CHIPS["rabbitmq"],
         stroke_width=1.5,
-        opacity=0.75,
+        stroke_linejoin="round",
         marker_end="url(#head)",
     )
-    Xml.SubElement(shape, "title").text = f"{start} to {end}: {topic}"
+    Xml.SubElement(shape, "title").text = f"{edge.start} to {edge.end}: {edge.label}"

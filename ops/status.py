@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from infra.catalog import Service
 
 HEALTHY, UNHEALTHY_STATE, MISSING, STARTING, NONE = "healthy", "unhealthy", "missing", "starting", "none"
-#: Roles whose port speaks HTTP, by the kind of service, and those that speak TLS.
+#: Kinds whose ports speak HTTP.
 HTTP_KINDS = {"service", "consul", "kong", "vault", "prometheus", "grafana", "elasticsearch", "kibana", "alertmanager"}
 SCHEMES = {"postgres": "postgresql", "redis": "redis", "rabbitmq": "amqp"}
 
@@ -183,7 +183,7 @@ def scheme(kind: str, role: str) -> str:
     """The scheme of an endpoint."""
     if role.endswith("tls"):
         return "https"
-    return "http" if kind in HTTP_KINDS else SCHEMES.get(kind, "tcp")
+    return "http" if kind in HTTP_KINDS or role == "management" else SCHEMES.get(kind, "tcp")
 
 
 def document(stack: str, rows: list[Row]) -> dict[str, Any]:

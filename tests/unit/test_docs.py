@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import yaml
 from pydantic import BaseModel
 
 from infra import catalog, entry, images, schema, settings
+from ops import graph, graph_svg
 from ops.cli import app
 from ops.errors import MEANINGS
 
@@ -52,6 +53,16 @@ COMMANDS = dict(commands(typer.main.get_command(app)))  # type: ignore[arg-type]
 @pytest.mark.parametrize("name", schema.FILES)
 def test_generated_files_are_fresh(name: str) -> None:
     assert (ROOT / name).read_text() == schema.FILES[name](), f"stale: run `{schema.COMMAND}` and commit {name}"
+
+
+@pytest.mark.parametrize(
+    ("name", "draw"), [("platform.svg", graph_svg.svg), ("platform.mmd", graph.mermaid)], ids=["svg", "mermaid"]
+)
+def test_the_pictures_of_the_platform_are_fresh(name: str, draw: Callable[[graph.Graph], str]) -> None:
+    form = {"platform.svg": "svg", "platform.mmd": "mermaid"}[name]
+    command = f"./nexus graph dev --no-health --format {form} --output docs/images/{name}"
+    drawn = draw(graph.graph("dev", catalog.load()))
+    assert (ROOT / "docs/images" / name).read_text() == drawn, f"stale: run `{command}` and commit it"
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from xml.etree import ElementTree as Xml
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from infra import catalog
 from ops import graph, graph_svg
 
+SVG = "{http://www.w3.org/2000/svg}"
 ENTRIES = """
 postgres: {group: data, kind: postgres, port: 1100, image: postgres, memory: 384}
 rabbitmq: {group: data, kind: rabbitmq, port: 1300, image: rabbitmq, memory: 384}
@@ -59,16 +62,42 @@ def test_mermaid_names_every_enabled_service_once_and_no_other(drawn: graph.Grap
 
 def test_the_svg_is_whole_and_says_how_many_are_healthy(drawn: graph.Graph) -> None:
     root = Xml.fromstring(graph_svg.svg(drawn))
-    words = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
+    words = [element.text for element in root.iter(f"{SVG}text")]
     assert "NEXUS, stack dev: 1 of 7 healthy" in words
     assert "two  x2" in words and "/one  (user)" in words
-    assert "one to two: a.b" in [element.text for element in root.iter("{http://www.w3.org/2000/svg}title")]
+    assert "one to two: a.b" in [element.text for element in root.iter(f"{SVG}title")]
     height = float(root.attrib["height"])
-    boxes = [e for e in root.iter("{http://www.w3.org/2000/svg}rect") if "y" in e.attrib]
+    boxes = [e for e in root.iter(f"{SVG}rect") if "y" in e.attrib]
     assert max(float(e.attrib["y"]) + float(e.attrib["height"]) for e in boxes) <= height
 
 
 def test_a_name_with_markup_in_it_stays_text() -> None:
     text = ENTRIES.replace("path: /one", 'path: "/a<b>&c"')
     root = Xml.fromstring(graph_svg.svg(graph.graph("dev", catalog.load(text=text))))
-    assert any("/a<b>&c" in (e.text or "") for e in root.iter("{http://www.w3.org/2000/svg}text"))
+    assert any("/a<b>&c" in (e.text or "") for e in root.iter(f"{SVG}text"))
+
+
+def test_an_arrow_runs_between_the_cards_and_through_none() -> None:
+    picture = graph.graph("dev", catalog.load())
+    root = Xml.fromstring(graph_svg.svg(picture))
+    cards = [e for e in root.iter(f"{SVG}rect") if e.attrib.get("rx") == "8"]
+    paths = [e.attrib["d"] for e in root.iter(f"{SVG}path") if "marker-end" in e.attrib]
+    assert len(cards) == len(picture.services)
+    assert len(paths) == sum(edge.kind == graph.EVENT for edge in picture.edges) > 0
+    for path in paths:
+        for x1, y1, x2, y2 in lines(path):
+            for card in cards:
+                left, top = float(card.attrib["x"]), float(card.attrib["y"])
+                right, bottom = left + float(card.attrib["width"]), top + float(card.attrib["height"])
+                inside = max(x1, x2) > left and min(x1, x2) < right and max(y1, y2) > top and min(y1, y2) < bottom
+                assert not inside, f"{path} crosses the card at {left:g},{top:g}"
+
+
+def lines(path: str) -> Iterator[tuple[float, float, float, float]]:
+    """The straight lines of a path of M, H and V."""
+    x = y = 0.0
+    for command, first, second in re.findall(r"([MHV])([\d.]+)(?: ([\d.]+))?", path):
+        before = (x, y)
+        x, y = (float(first) if command in "MH" else x), (float(second or first) if command in "MV" else y)
+        if command != "M":
+            yield (*before, x, y)
