@@ -79,8 +79,12 @@ def of(space: Workspace) -> Secrets:
             "the state's backend does not know it",
             f"Run `./nexus up {space.stack}`.",
         )
-    state = json.loads(space.run("stack", "export", "--show-secrets"))
-    return Secrets(space.stack, tuple((state.get("deployment") or {}).get("resources") or ()))
+    return Secrets(space.stack, tuple((shown(space).get("deployment") or {}).get("resources") or ()))
+
+
+def shown(space: Workspace) -> dict[str, Any]:
+    """The state with its secrets open, marked as such (``opened`` takes the marks away)."""
+    return json.loads(space.run("stack", "export", "--show-secrets"))
 
 
 def load(stack: str, source: str | None = None) -> Secrets:

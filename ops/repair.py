@@ -10,7 +10,7 @@ from typing import Any
 
 from components._labels import STACK
 from components._naming import physical
-from ops import credentials, halfmade, locks, objects, orphans, swarm
+from ops import credentials, halfmade, halfmade_entries, locks, objects, orphans, swarm
 from ops.errors import BAD_INPUT, Failure
 from ops.objects import ORDER, VOLUME, Object
 from ops.workspace import Workspace
@@ -34,8 +34,9 @@ def before(workspace: Workspace, wait: float, report: Report) -> None:
         return
     state = read(workspace)
     unfinished = halfmade.pending(state)
-    if any(operation.type.startswith("kong:") for operation in unfinished):  # the gateway is asked with its password
-        state = {**state, "deployment": {**state["deployment"], "resources": credentials.of(workspace).resources}}
+    if any(operation.type in halfmade_entries.TYPES for operation in unfinished):  # servers are asked with passwords
+        state = credentials.shown(workspace)
+        unfinished = halfmade.pending(state)
     with objects.connect() as client:
         for operation in unfinished:
             report(f"a killed run was {operation.op} {operation.urn.rsplit('::', 1)[-1]}")

@@ -106,7 +106,13 @@ class Environment:
         """Plain Pulumi, as the README says: in a shell after `eval "$(./nexus env)"`."""
         script = f'eval "$(./nexus env)" && pulumi {command}'
         return subprocess.run(
-            ["sh", "-c", script], cwd=self.root, env=self.variables, capture_output=True, text=True, timeout=300, check=False
+            ["sh", "-c", script],
+            cwd=self.root,
+            env=self.variables,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
         )
 
     def status(self) -> dict[str, Any]:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import json
+import shutil
+import subprocess
+import tarfile
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 
-from tests.e2e.environment import ADMIN, GATEWAY, REGISTRY, Environment
+from tests.e2e.environment import CORE, GATEWAY, HELPERS, ROOT, Environment
+from tests.e2e.load import Load
 
-SERVICES = {"postgres", "redis", "consul", "kong", "nexus-backend"}
+pytestmark = pytest.mark.e2e
 
 
 def eventually(check, seconds: float = 30.0) -> None:
@@ -26,27 +34,63 @@ def eventually(check, seconds: float = 30.0) -> None:
     assert check()
 
 
+def names(environment: Environment, *services: str) -> set[str]:
+    """The containers of services by the names they have in an environment."""
+    return {f"nexus-{environment.stack}-{service}" for service in services}
+
+
+def healthy(environment: Environment) -> bool:
+    return environment.status()["healthy"] == len(CORE) and environment.ready().status_code == 200
+
+
 def started(environment: Environment) -> dict[str, str]:
     return {c.name: c.attrs["State"]["StartedAt"] for c in environment.containers()}
 
 
+def passing(environment: Environment, service: str) -> list[str]:
+    """The nodes on which Consul's checks of a service pass."""
+    found = environment.consul(f"/v1/health/service/{service}?passing=true").json()
+    return [entry["Node"]["Node"] for entry in found]
+
+
+def copied(folder: Path) -> Path:
+    """The project's files in another folder, with the packages that are installed here."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for name in listed.stdout.splitlines():
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    (folder / ".venv").symlink_to(ROOT / ".venv")
+    return folder
+
+
+def file_of(environment: Environment, service: str, path: str) -> str:
+    """A file of a container, whoever may read it."""
+    chunks, _ = environment.container(service).get_archive(path)
+    with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
+        inside = archive.extractfile(archive.getmembers()[0])
+        assert inside
+        return inside.read().decode()
+
+
 def test_every_service_is_healthy_and_the_gateway_leads_to_the_backend(environment: Environment) -> None:
     status = environment.status()
-    assert (status["healthy"], status["total"]) == (len(SERVICES), len(SERVICES))
-    assert {service["name"] for service in status["services"]} == SERVICES
+    assert (status["healthy"], status["total"]) == (len(CORE), len(CORE))
+    assert {service["name"]: service["well"] for service in status["services"]} == dict.fromkeys(CORE, True)
+    assert {container.name for container in environment.containers()} == names(environment, *CORE, *HELPERS)
     answer = environment.ready()
     assert answer.status_code == 200
-    assert {name: d["status"] for name, d in answer.json()["dependencies"].items()} == {
-        "postgres": "up",
-        "redis": "up",
-    }
+    asked = {name: dependency["status"] for name, dependency in answer.json()["dependencies"].items()}
+    assert asked == dict.fromkeys(("postgres", "redis", "vault", "consul"), "up")
 
 
 def test_the_backend_stores_through_the_gateway_what_it_is_given(environment: Environment) -> None:
-    made = httpx.post(environment.url(GATEWAY, "/api/v1/items"), json={"name": "first"}, timeout=10)
+    made = environment.call("POST", "/api/v1/items", json={"name": "first"})
     assert made.status_code == 201, made.text
-    listed = httpx.get(environment.url(GATEWAY, "/api/v1/items"), timeout=10)
-    assert "first" in listed.text
+    assert "first" in environment.call("GET", "/api/v1/items").text
+    assert httpx.get(environment.url(GATEWAY, "/api/v1/items"), timeout=10).status_code == 401, "nobody signed in"
 
 
 def test_a_second_up_and_a_plain_preview_change_nothing(environment: Environment) -> None:
@@ -60,7 +104,7 @@ def test_a_second_up_and_a_plain_preview_change_nothing(environment: Environment
 
 def test_consul_lists_the_backend_with_its_check_passing(environment: Environment) -> None:
     def passing() -> bool:
-        (entry,) = httpx.get(environment.url(REGISTRY, "/v1/health/service/nexus-backend"), timeout=5).json()
+        (entry,) = environment.consul("/v1/health/service/nexus-backend").json()
         assert (entry["Service"]["Address"], entry["Service"]["Port"]) == ("nexus-backend", 8000)
         (check,) = [c for c in entry["Checks"] if c["CheckID"] == "nexus-backend-health"]
         return check["Status"] == "passing"
@@ -74,10 +118,13 @@ def test_another_service_is_one_setting_and_restarts_nothing(environment: Enviro
     environment.configure(services={"users": {"enabled": True}})
     changes = environment.changes()
     assert changes.keys() == {"create", "update"}
-    assert changes["update"] == {"postgres-ready", "redis-files", "redis-ready"}
+    assert changes["update"] == {
+        *("postgres-ready", "migrations-run", "redis-cache-files", "redis-cache-ready"),
+        "gateway-request-termination-docs",
+    }
     environment.up()
     assert before.items() <= started(environment).items()
-    eventually(lambda: httpx.get(environment.url(GATEWAY, "/api/v1/users/ready"), timeout=10).status_code == 200)
+    eventually(lambda: environment.call("GET", "/api/v1/users/ready").status_code == 200)
     environment.configure()
     environment.up()
     assert started(environment) == before
@@ -85,41 +132,79 @@ def test_another_service_is_one_setting_and_restarts_nothing(environment: Enviro
 
 def test_one_changed_setting_changes_just_that(environment: Environment) -> None:
     before = started(environment)
-    environment.configure(services={"redis": {"memory": 160}})
-    changes = environment.changes()
-    assert changes.pop("replace") == {"redis-server"}
-    assert changes == {"update": {"redis-files", "redis-ready"}}
+    environment.configure(services={"nexus-backend": {"memory": 208}})
+    assert environment.changes() == {"replace": {"nexus-backend-server"}, "update": {"nexus-backend-ready"}}
     environment.up()
     after = started(environment)
-    assert {name for name in after if after[name] != before[name]} == {f"nexus-{environment.stack}-redis"}
-    assert environment.container("redis").attrs["HostConfig"]["Memory"] == 160 * 2**20
+    assert {name for name in after if after[name] != before[name]} == names(environment, "nexus-backend")
+    assert environment.container("nexus-backend").attrs["HostConfig"]["Memory"] == 208 * 2**20
     eventually(lambda: environment.ready().status_code == 200)
 
 
-@pytest.mark.parametrize("service", ["nexus-backend", "kong", "postgres"])
+def test_of_two_replicas_one_can_be_killed_without_a_refused_request(environment: Environment) -> None:
+    before = started(environment)
+    environment.configure(services={"nexus-backend": {"replicas": 2, "memory": 208}})
+    environment.up()
+    assert before.items() <= started(environment).items()
+    second = environment.container("nexus-backend-2")
+    with Load(environment) as load:
+        second.kill()
+        eventually(lambda: environment.container("nexus-backend-2").status == "exited")
+        load.at_least(50)
+    assert load.answers.keys() == {"200"}, load.answers
+    environment.up()
+    eventually(lambda: len(passing(environment, "nexus-backend")) == 2)
+    environment.configure()
+    environment.up()
+    assert started(environment).keys() == before.keys()
+
+
+def test_a_33rd_service_is_one_entry_and_no_code(environment: Environment, tmp_path: Path) -> None:
+    """The project as it is, but for an entry in a copy of its catalogue, brings the same environment up."""
+    before, other = started(environment), replace(environment, root=copied(tmp_path / "project"))
+    catalogue = other.root / "infra" / "services.yaml"
+    entry = {
+        "group": "application",
+        "port": 4900,
+        "needs": ["postgres", "redis"],
+        "routes": [{"path": "/api/v1/extra"}],
+    }
+    catalogue.write_text(f"{catalogue.read_text()}\n{yaml.safe_dump({'extra': entry})}")
+    shutil.copy(environment.settings_file, other.settings_file)
+    other.up()
+    assert other.status()["healthy"] == len(CORE) + 1
+    assert before.items() <= started(environment).items()
+    made = other.call("POST", "/api/v1/extra/items", json={"name": "of the new service"})
+    assert made.status_code == 201, made.text
+    assert "of the new service" not in environment.call("GET", "/api/v1/items").text, "it has a database of its own"
+    eventually(lambda: len(passing(environment, "extra")) == 1)
+    environment.up()
+    assert started(environment) == before
+
+
+@pytest.mark.parametrize("service", ["nexus-backend", "kong", "postgres", "vault", "consul"])
 def test_a_container_removed_by_hand_is_seen_and_made_again(environment: Environment, service: str) -> None:
     environment.container(service).remove(force=True)
     environment.up()
-    assert environment.status()["healthy"] == len(SERVICES)
-    eventually(lambda: environment.ready().status_code == 200)
+    eventually(lambda: healthy(environment))
     assert environment.changes("--refresh") == {}
 
 
 def test_a_route_deleted_or_edited_by_hand_is_seen_and_repaired(environment: Environment) -> None:
-    route = environment.url(ADMIN, "/routes/nexus-backend-0")
-    assert httpx.patch(route, json={"paths": ["/elsewhere"]}).status_code == 200
+    route = "/routes/nexus-backend-0"
+    assert environment.kong("PATCH", route, json={"paths": ["/elsewhere"]}).status_code == 200
     assert environment.changes("--refresh") == {"update": {"nexus-backend-routes-route-0"}}
-    assert httpx.delete(route).status_code == 204
+    assert environment.kong("DELETE", route).status_code == 204
     assert environment.changes("--refresh") == {"create": {"nexus-backend-routes-route-0"}}
     environment.up()
     eventually(lambda: environment.ready().status_code == 200)
 
 
-@pytest.mark.parametrize("service", sorted(SERVICES))
+@pytest.mark.parametrize("service", sorted(CORE | HELPERS))
 def test_a_restarted_container_is_healthy_again_without_a_hand(environment: Environment, service: str) -> None:
     environment.container(service).restart(timeout=10)
-    eventually(lambda: environment.status()["healthy"] == len(SERVICES), 60)
-    eventually(lambda: environment.ready().status_code == 200)
+    eventually(lambda: environment.container(service).attrs["State"]["Health"]["Status"] == "healthy", 60)
+    eventually(lambda: healthy(environment), 60)
 
 
 def test_no_secret_is_in_inspect_logs_preview_or_plain_state(environment: Environment) -> None:
@@ -128,7 +213,10 @@ def test_no_secret_is_in_inspect_logs_preview_or_plain_state(environment: Enviro
     secrets = {
         json.loads(r["outputs"]["value"]["plaintext"]) for r in resources if r["type"] == "nexus:index:GeneratedSecret"
     }
-    assert len(secrets) >= 4 and all(len(secret) == 32 for secret in secrets)
+    assert len(secrets) >= 20 and all(len(secret) == 32 for secret in secrets)
+    key = file_of(environment, "vault-keeper", "/vault/file/unseal-key").strip()
+    assert len(key) == 44, "32 bytes in base64"
+    secrets |= {key, environment.sign_in().access}
     places = {
         "state": "".join(p.read_text(errors="replace") for p in environment.home.rglob("*.json*")),
         "preview": environment.nexus("preview", "--json").stdout + environment.nexus("preview", "--refresh").stdout,
@@ -153,5 +241,4 @@ def test_two_environments_live_side_by_side_and_down_leaves_nothing(
     done = empty.nexus("down", "--yes")
     assert done.returncode == 0, done.stdout + done.stderr
     assert empty.leftovers() == []
-    assert environment.ready().status_code == 200
-    assert environment.status()["healthy"] == len(SERVICES)
+    assert healthy(environment)

@@ -9,7 +9,7 @@ from threading import Thread
 
 import pytest
 
-from ops import down, halfmade, repair
+from ops import credentials, down, halfmade, repair
 from ops.errors import BAD_INPUT, Failure
 from ops.objects import CONTAINER, NETWORK, VOLUME, Object
 from ops.workspace import Workspace
@@ -105,6 +105,9 @@ def test_what_can_be_made_again_is_left_alone(token):
 
 
 OBJECTS = {
+    "/consumers/c1/acls": {"data": [{"id": "a1", "group": "user"}, {"id": "a2", "group": "admin"}]},
+    "/consumers/c1/key-auth": {"data": [{"id": "k1", "key": "of-another"}, {"id": "k2", "key": "api-key"}]},
+    "/v1/acl/policy/name/service-api": {"ID": "p-1", "Name": "service-api"},
     "/services/api": {"id": "s1", "name": "api"},
     "/routes/r%2F1": {"id": "r1", "name": "r/1"},
     "/upstreams/u1/targets": {"data": [{"id": "t1", "target": "a:1"}, {"id": "t2", "target": "b:2"}]},
@@ -118,9 +121,28 @@ OBJECTS = {
 }
 
 
+class Paths:
+    """The paths of what was asked, as a list is compared."""
+
+    def __init__(self, asked):
+        self.asked = asked
+
+    def __eq__(self, other):
+        return [path for path, _ in self.asked] == other
+
+    __hash__ = None
+
+
 @pytest.fixture
-def gateway():
-    deleted = []
+def gateway(server):
+    uri, asked = server
+    return uri, Paths(asked)
+
+
+@pytest.fixture
+def server():
+    """Kong, Vault and Consul at once; what was asked of it beside questions, each with its headers."""
+    asked = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
@@ -131,7 +153,13 @@ def gateway():
             self.wfile.write(body)
 
         def do_DELETE(self):
-            deleted.append(self.path)
+            asked.append((self.path, self.headers))
+            self.send_response(204)
+            self.end_headers()
+
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            asked.append((f"{self.path} {json.loads(body)}", self.headers))
             self.send_response(204)
             self.end_headers()
 
@@ -140,7 +168,7 @@ def gateway():
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
         Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        yield f"http://127.0.0.1:{httpd.server_address[1]}", deleted
+        yield f"http://127.0.0.1:{httpd.server_address[1]}", asked
         httpd.shutdown()
 
 
@@ -155,6 +183,12 @@ PROVIDER = "pulumi:providers:kong"
         ("kong:index/target:Target", {"upstreamId": "u1", "target": "b:2"}, "/upstreams/u1/targets/t2"),
         ("kong:index/plugin:Plugin", {"name": "cors", "serviceId": "s1"}, "/plugins/p1"),
         ("kong:index/plugin:Plugin", {"name": "cors"}, "/plugins/p2"),
+        ("kong:index/consumerAcl:ConsumerAcl", {"consumerId": "c1", "group": "admin"}, "/consumers/c1/acls/a2"),
+        (
+            "kong:index/consumerKeyAuth:ConsumerKeyAuth",
+            {"consumerId": "c1", "key": "api-key"},
+            "/consumers/c1/key-auth/k2",
+        ),
     ],
 )
 def test_a_half_made_object_of_the_gateway_is_found_by_what_identifies_it(gateway, token, inputs, path):
@@ -173,6 +207,69 @@ def test_an_object_of_the_gateway_that_the_state_has_or_that_is_not_there_is_not
         found = state(provider, resource("kong:index/service:Service", "y", known), pending=[pending])
         halfmade.clean(halfmade.pending(found)[0], found, Engine(), pytest.fail)
     assert deleted == []
+
+
+def opened(value):
+    return {credentials.MARK: credentials.SECRET, credentials.SHOWN: json.dumps(value)}
+
+
+MOUNT, SECRET_ID = "vault:index/mount:Mount", "vault:appRole/authBackendRoleSecretId:AuthBackendRoleSecretId"
+ENTRIES = [
+    (MOUNT, {"path": "secret"}, "/v1/sys/mounts/secret"),
+    ("vault:rabbitMq/secretBackend:SecretBackend", {"path": "rabbitmq"}, "/v1/sys/mounts/rabbitmq"),
+    ("vault:consul/secretBackend:SecretBackend", {"path": "consul"}, "/v1/sys/mounts/consul"),
+    ("vault:index/authBackend:AuthBackend", {"path": "approle"}, "/v1/sys/auth/approle"),
+    ("vault:pkiSecret/secretBackendRootCert:SecretBackendRootCert", {"backend": "pki"}, "/v1/pki/root"),
+    (
+        SECRET_ID,
+        {"backend": "approle", "roleName": "api", "secretId": opened("s-1")},
+        "/v1/auth/approle/role/api/secret-id/destroy {'secret_id': 's-1'}",
+    ),
+    ("consul:index/aclPolicy:AclPolicy", {"name": "service-api"}, "/v1/acl/policy/p-1"),
+]
+
+
+def inside(uri, token, inputs, *known):
+    """A state in which the creation of an entry of Vault or Consul had begun."""
+    package = token.partition(":")[0]
+    provider = resource(
+        f"pulumi:providers:{package}", package, "p", inputs={"address": uri, "token": opened(f"of-{package}")}
+    )
+    return state(provider, *known, pending=[creating(token, "x", f"{provider['urn']}::p", **inputs)])
+
+
+@pytest.mark.parametrize(("token", "inputs", "path"), ENTRIES, ids=[token for token, _, _ in ENTRIES])
+def test_a_half_made_entry_of_vault_or_consul_is_removed_with_the_stacks_own_token(server, token, inputs, path):
+    uri, asked = server
+    found, said = inside(uri, token, inputs), []
+    halfmade.clean(halfmade.pending(found)[0], found, Engine(), said.append)
+    ((where, headers),) = asked
+    header, word = ("X-Vault-Token", "of-vault") if token.startswith("vault") else ("X-Consul-Token", "of-consul")
+    assert where == path and headers[header] == word
+    assert len(said) == 1 and "s-1" not in said[0]
+
+
+@pytest.mark.parametrize(("token", "inputs", "path"), ENTRIES, ids=[token for token, _, _ in ENTRIES])
+def test_an_entry_that_the_state_has_is_left(server, token, inputs, path):
+    uri, asked = server
+    found = inside(uri, token, inputs, resource(token, "y", "p-1", inputs=inputs))
+    halfmade.clean(halfmade.pending(found)[0], found, Engine(), pytest.fail)
+    assert asked == []
+
+
+def test_another_engine_of_the_state_is_no_reason_to_leave_a_half_made_one(server):
+    uri, asked = server
+    found = inside(uri, MOUNT, {"path": "transit"}, resource(MOUNT, "y", "secret", inputs={"path": "secret"}))
+    halfmade.clean(halfmade.pending(found)[0], found, Engine(), lambda _: None)
+    assert [path for path, _ in asked] == ["/v1/sys/mounts/transit"]
+
+
+@pytest.mark.parametrize("token", ["vault:index/policy:Policy", "vault:kv/secretV2:SecretV2", "consul:index/node:Node"])
+def test_what_a_server_takes_again_is_left_alone(server, token):
+    uri, asked = server
+    found = inside(uri, token, {"name": "x", "path": "x"})
+    halfmade.clean(halfmade.pending(found)[0], found, Engine(), pytest.fail)
+    assert asked == []
 
 
 def test_a_gateway_that_does_not_answer_is_said_and_does_not_stop_the_repair():
