@@ -131,7 +131,7 @@ def card(drawing: Drawing, service: Service, health: str | None, x: float, y: fl
 
 
 def arrow(drawing: Drawing, number: int, edge: Edge) -> None:
-    """From the sender's card to the receiver's, between the rows and columns of cards, each arrow in a lane of its own."""
+    """From the sender's card to the receiver's, between the rows and columns of cards, in a lane of its own."""
     (x1, y1), (x2, y2) = drawing.places[edge.start], drawing.places[edge.end]
     lane = LANES[number % len(LANES)]
     start_x, turn_y = x1 + CARD_WIDTH / 2 + 4 * lane, y1 + CARD_HEIGHT + GAP / 2 + lane

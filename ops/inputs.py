@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from infra.settings import Settings
 
 
-#: Images of the helpers that a kind of service brings along; migrations and the gateway's agent are programs of `service`.
+#: Images of the helpers that a kind of service brings along (migrations and the gateway's agent are in `service`).
 HELPER_IMAGES = {"postgres": ("pgbouncer", "service"), "consul": ("consul-esm",), "kong": ("service",)}
 
 #: Images of what runs beside the services because of the engine; the healer is a program of `service`.

@@ -119,9 +119,7 @@ def test_bind_opens_the_gateway_and_leaves_databases_and_admin_on_loopback() -> 
 
 def test_no_secret_is_in_an_environment_or_a_command(dev: Recorder) -> None:
     for resource in dev.of(CONTAINER) + dev.of(JOB):
-        exposed = str(
-            [resource.inputs.get(key) for key in ("envs", "environment", "command", "labels", "healthcheck")]
-        )
+        exposed = str([resource.inputs.get(key) for key in ("envs", "environment", "command", "labels", "healthcheck")])
         assert "secret-of-" not in exposed, resource.name
 
 
@@ -205,7 +203,7 @@ def test_the_databases_script_makes_an_owner_who_cannot_log_in_for_each_applicat
     script = next(r.inputs["stdin"] for r in dev.of(EXEC) if r.inputs["container"] == "nexus-dev-postgres")
     for entry in APPLICATIONS:
         if "postgres" in entry.needs:
-            assert f"ALTER ROLE \"{entry.store}\" NOLOGIN" in script, entry.name
+            assert f'ALTER ROLE "{entry.store}" NOLOGIN' in script, entry.name
             assert f"datname = '{entry.store}'" in script, entry.name
     assert "'secret-of-postgres-kong-password'" in script, "what is no application of ours logs in as the owner"
 

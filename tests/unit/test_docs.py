@@ -191,6 +191,11 @@ def test_a_document_is_about_the_project_and_not_about_a_machine(path: Path) -> 
     assert not [host for host in hosts - known if PRIVATE.match(host)]
 
 
+def test_the_login_to_source_is_the_one_that_is_explained() -> None:
+    explained = (ROOT / "docs/identity.md").read_text().partition("## A login with curl")[2]
+    assert explained.partition("```sh\n")[2].partition("```")[0] == (ROOT / "docs/login.sh").read_text()
+
+
 def test_the_map_of_the_documents_has_every_document() -> None:
     index = ROOT / "docs/index.md"
     linked = {(index.parent / link.split("#")[0]).resolve() for link in LINK.findall(index.read_text())}
