@@ -14,9 +14,9 @@ import httpx
 import yaml
 
 from infra import catalog
-from tests.e2e.environment import MARGIN, ROOT, Environment
+from tests.e2e.environment import MARGIN, Environment
 from tests.e2e.whole.upstream import Upstream
-from tests.oidc import Oidc, Tokens
+from tests.oidc import Oidc, OidcError, Tokens
 
 #: Below the range of the tests' own servers (`tests/ports.py`), no multiple of 100, beside those of the other modules.
 OFFSET = 20099
@@ -32,7 +32,7 @@ def eventually(check: Callable[[], object], seconds: float) -> float:
         try:
             if check():
                 return time.monotonic() - start
-        except (httpx.HTTPError, AssertionError, KeyError, ValueError):
+        except (httpx.HTTPError, OidcError, AssertionError, KeyError, ValueError):
             pass
         time.sleep(0.2)
     assert check()
@@ -91,7 +91,7 @@ class Platform(Environment):
         script = f'eval "$(./nexus env)" && {command}'
         done = subprocess.run(
             ["sh", "-c", script],
-            cwd=ROOT, env=self.variables, input=given, capture_output=True, text=True, timeout=300, check=False,
+            cwd=self.root, env=self.variables, input=given, capture_output=True, text=True, timeout=300, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
 
