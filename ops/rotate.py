@@ -66,17 +66,27 @@ def count_up(stack: str, what: str) -> int:
     document = yaml.load(file.read_text()) or {}
     rotations = document.setdefault("config", {}).setdefault(f"{NAMESPACE}rotations", {})
     rotations[what] = number = int(rotations.get(what, 0)) + 1
-    with file.open("w") as stream:
+    whole = file.with_name(f"{file.name}.new")
+    with whole.open("w") as stream:
         yaml.dump(document, stream)
+    whole.replace(file)
     return number
 
 
 def in_vault(stack: str, wanted: InVault, source: str | None) -> None:
     """Tell Vault, with the stack's own token."""
+    import hvac.exceptions
+    import requests
+
     from ops import credentials
 
     with credentials.vault(stack, source) as client:
-        act(client, wanted)
+        try:
+            act(client, wanted)
+        except (hvac.exceptions.VaultError, requests.RequestException) as error:
+            raise Failure(
+                f"Vault did not do it: {wanted.path}", str(error), f"look at `./nexus status {stack}`"
+            ) from None
     console.say(wanted.says)
 
 
