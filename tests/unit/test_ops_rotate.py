@@ -82,6 +82,9 @@ def vault(monkeypatch):
             self.end_headers()
             self.wfile.write(body)
 
+        def do_PUT(self):
+            self.do_POST()
+
         def log_message(self, *_):
             pass
 
