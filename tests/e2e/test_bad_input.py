@@ -13,6 +13,7 @@ import pytest
 
 from tests.e2e.environment import ROOT, Environment
 
+pytestmark = pytest.mark.e2e
 BAD_INPUT, MACHINE, LOCKED = 2, 3, 4
 
 
@@ -34,7 +35,7 @@ def refused(environment: Environment, code: int, *parts: str, verb: str = "up") 
         ({"services": {"redis": {"memory": 8}}}, ["redis.memory", "at least 32 MiB"]),
         ({"services": {"redis": {"port": 1100}}}, ["redis.port", "is the port of postgres.port already"]),
         ({"services": {"redis": {"port": 99999}}}, ["services.redis.port", "65535"]),
-        ({"services": {"redis": {"enabled": False}}}, ["nexus-backend.needs", "redis", "is not enabled"]),
+        ({"services": {"redis": {"enabled": False}}}, ["kong.needs", "redis", "is not enabled"]),
         ({"services": {"rediss": {"memory": 64}}}, ["rediss", "is not in the catalogue"]),
         ({"services": {"nexus-backend": {"image": "No Image"}}}, ["nexus-backend.image", "malformed image reference"]),
     ],
@@ -67,19 +68,21 @@ def test_an_engine_that_is_down_is_said_with_what_to_do(empty: Environment) -> N
     assert "no.sock" in done.stdout + done.stderr and "what to do" in done.stdout + done.stderr
 
 
-def test_a_wrong_passphrase_is_said_and_nothing_is_lost(empty: Environment) -> None:
-    empty.up()
-    (empty.home / "passphrase").write_text("another")
-    done = empty.nexus("up")
+def test_a_wrong_passphrase_is_said_and_nothing_is_lost(environment: Environment) -> None:
+    kept = environment.home / "passphrase"
+    right = kept.read_text()
+    kept.write_text("another")
+    try:
+        done = environment.nexus("up")
+    finally:
+        kept.write_text(right)
     assert done.returncode == BAD_INPUT, done.stdout + done.stderr
     assert "passphrase" in done.stdout + done.stderr
-    (empty.home / "passphrase").write_text("a passphrase of the tests")
-    assert empty.changes() == {}
+    assert environment.changes() == {}
 
 
-def test_a_lock_of_a_live_run_is_waited_for_and_a_dead_ones_is_cleared(empty: Environment) -> None:
-    empty.up()
-    locks = empty.home / "state" / ".pulumi" / "locks" / "organization" / "nexus" / empty.stack
+def test_a_lock_of_a_live_run_is_waited_for_and_a_dead_ones_is_cleared(environment: Environment) -> None:
+    locks = environment.home / "state" / ".pulumi" / "locks" / "organization" / "nexus" / environment.stack
     locks.mkdir(parents=True, exist_ok=True)
     lock = locks / "11111111-2222-3333-4444-555555555555.json"
 
@@ -91,10 +94,10 @@ def test_a_lock_of_a_live_run_is_waited_for_and_a_dead_ones_is_cleared(empty: En
 
     with subprocess.Popen(["sleep", "300"]) as other:
         held_by(other.pid)
-        done = empty.nexus("up", "--lock-timeout", "2")
+        done = environment.nexus("up", "--lock-timeout", "2")
         assert done.returncode == LOCKED, done.stdout + done.stderr
         assert str(other.pid) in done.stdout + done.stderr
         assert lock.exists(), "a live holder's lock is never cleared"
         other.kill()
-    assert empty.nexus("up", "--lock-timeout", "5").returncode == 0
+    assert environment.nexus("up", "--lock-timeout", "5").returncode == 0
     assert not Path(lock).exists()

@@ -15,6 +15,7 @@ import httpx
 import pytest
 import yaml
 
+from tests import oidc
 from tests.e2e.environment import CORE, GATEWAY, HELPERS, ROOT, Environment
 from tests.e2e.load import Load
 
@@ -45,6 +46,11 @@ def healthy(environment: Environment) -> bool:
 
 def started(environment: Environment) -> dict[str, str]:
     return {c.name: c.attrs["State"]["StartedAt"] for c in environment.containers()}
+
+
+def key_of(tokens: oidc.Tokens) -> str:
+    """The name of the key that signed a token."""
+    return oidc.claims(tokens.access)["gw"].rpartition(":")[2]
 
 
 def passing(environment: Environment, service: str) -> list[str]:
@@ -149,11 +155,12 @@ def test_of_two_replicas_one_can_be_killed_without_a_refused_request(environment
     second = environment.container("nexus-backend-2")
     with Load(environment) as load:
         second.kill()
-        eventually(lambda: environment.container("nexus-backend-2").status == "exited")
+        assert environment.container("nexus-backend-2").status == "exited"
+        load.at_least(50)
+        eventually(lambda: environment.container("nexus-backend-2").status == "running", 60)
         load.at_least(50)
     assert load.answers.keys() == {"200"}, load.answers
-    environment.up()
-    eventually(lambda: len(passing(environment, "nexus-backend")) == 2)
+    eventually(lambda: len(passing(environment, "nexus-backend")) == 2, 60)
     environment.configure()
     environment.up()
     assert started(environment).keys() == before.keys()
@@ -205,6 +212,40 @@ def test_a_restarted_container_is_healthy_again_without_a_hand(environment: Envi
     environment.container(service).restart(timeout=10)
     eventually(lambda: environment.container(service).attrs["State"]["Health"]["Status"] == "healthy", 60)
     eventually(lambda: healthy(environment), 60)
+
+
+@pytest.mark.parametrize(("what", "made_again"), [("redis", set()), ("postgres", {"kong"})])
+def test_new_passwords_restart_no_database_and_refuse_nobody(
+    environment: Environment, what: str, made_again: set[str]
+) -> None:
+    """Only the gateway, which reads the password of its database when it starts, is made again for it."""
+    before = started(environment)
+    with Load(environment) as load:
+        load.at_least(10)
+        done = environment.nexus("rotate", what)
+        assert done.returncode == 0, done.stdout + done.stderr
+        eventually(lambda: healthy(environment))
+        load.at_least(20)
+    after = started(environment)
+    assert {name for name in after if after[name] != before[name]} == names(environment, *made_again)
+    if not made_again:
+        assert load.answers.keys() == {"200"}, load.answers
+    assert {answer for answer in load.answers if answer.isdigit()} == {"200"}, load.answers
+    assert environment.changes("--refresh") == {}
+
+
+def test_a_new_signing_key_is_used_and_tokens_of_the_one_before_stay_valid(environment: Environment) -> None:
+    before = environment.sign_in()
+    with Load(environment) as load:
+        load.at_least(10)
+        done = environment.nexus("rotate", "signing-key")
+        assert done.returncode == 0, done.stdout + done.stderr
+        eventually(lambda: key_of(environment.sign_in()) != key_of(before), 60)
+        load.at_least(20)
+        new = environment.sign_in()
+    assert load.answers.keys() == {"200"}, load.answers
+    answer = httpx.get(f"{environment.outputs['url']}/api/v1/items", headers=new.bearer, verify=environment.trust)
+    assert answer.status_code == 200, "by the new key"
 
 
 def test_no_secret_is_in_inspect_logs_preview_or_plain_state(environment: Environment) -> None:
