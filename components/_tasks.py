@@ -16,6 +16,9 @@ from components.workload import LOG_OPTIONS, STOP_SECONDS, WorkloadArgs, Workloa
 #: A task counts as running, and is found by its name, after its first health check, which comes after one interval. So
 #: it is shorter than for containers: with 10 s every start, and every replica of an update, would take 5 s longer.
 CHECK_INTERVAL = 5
+#: Swarm replaces what is unhealthy, and on a busy machine everything answers late: replacing it would make it busier.
+#: What hangs is cut off by the gateway long before.
+CHECK_TIMEOUT = 20
 #: Between two starts of a task that fails.
 RESTART_DELAY = 2
 MIB, NANO = 2**20, 10**9
@@ -119,7 +122,7 @@ def _healthcheck(spec: WorkloadSpec) -> docker.ServiceTaskSpecContainerSpecHealt
     return docker.ServiceTaskSpecContainerSpecHealthcheckArgs(
         tests=["CMD", *(spec.alive or check.command)],
         interval=duration(CHECK_INTERVAL),
-        timeout=duration(check.timeout),
-        retries=math.ceil(check.retries * check.interval / CHECK_INTERVAL),  # unhealthy after the same time
-        start_period=duration(check.start_period),
+        timeout=duration(max(check.timeout, CHECK_TIMEOUT)),
+        retries=math.ceil(check.retries * check.interval / CHECK_INTERVAL),  # what refuses is found as soon
+        start_period=duration(max(check.start_period, spec.ready_timeout)),  # `up` waits as long
     )

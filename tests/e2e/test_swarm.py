@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 
 import docker
-import httpx
 import pytest
 
 from ops import swarm
 from tests.e2e.environment import CORE, Environment
+from tests.e2e.load import Load
 
 pytestmark = pytest.mark.e2e
 OFFSET = 20132
 REPLICAS = 3
-REQUEST_PAUSE = 0.05
-READY = "/api/v1/ready"
 
 
 class Stack(Environment):
@@ -39,31 +35,6 @@ class Stack(Environment):
         label = {"label": f"nexus.stack={self.stack}"}
         found = [f"service {one.name}" for one in self.engine.services.list(filters=label)]
         return found + [f"secret {one.name}" for one in self.engine.secrets.list(filters=label)]
-
-
-class Load:
-    """Requests to the backend, one after the other, until it is left; ``answers`` counts what came back."""
-
-    def __init__(self, stack: Stack) -> None:
-        self.url, self.answers, self._over = stack.outputs["url"] + READY, Counter[str](), threading.Event()
-        self._client = httpx.Client(verify=stack.trust, headers=stack.bearer, timeout=10, trust_env=False)
-        self._thread = threading.Thread(target=self._run)
-
-    def _run(self) -> None:
-        with self._client:
-            while not self._over.wait(REQUEST_PAUSE):
-                try:
-                    self.answers[str(self._client.get(self.url).status_code)] += 1
-                except httpx.HTTPError as error:
-                    self.answers[repr(error)] += 1
-
-    def __enter__(self) -> Load:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
 
 
 @pytest.fixture(scope="module")
