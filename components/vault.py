@@ -157,4 +157,5 @@ def keeper(spec: VaultSpec) -> WorkloadSpec:
         command=("sh", spec.contract.secret(KEEPER), spec.internal, *volumes),
         memory_mib=KEEPER_MEMORY_MIB,
         health=("sh", "-c", KEEPER_HEALTH),
+        ready_timeout=300,  # it waits for Vault, and on a busy machine its client takes seconds for each question
     )

@@ -36,6 +36,8 @@ BOUNDS = {
     "maximum": "at most {}",
     "pattern": "matches `{}`",
 }
+#: What `pulumi config set` may write in quotes, by its type.
+QUOTED = {"integer": r"^\d+$", "boolean": "^(true|false)$"}
 #: Environment variables that people may set; the ones the verbs set for Pulumi are printed by `./nexus env`.
 VARIABLES: Mapping[str, str] = {
     "NEXUS_SOURCE": "`upstream` or `local`: as `--source`, but not remembered.",
@@ -204,9 +206,9 @@ def or_encrypted(definition: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def or_quoted(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A number may also be quoted: `pulumi config set` writes it so."""
-    quoted = {"type": "string", "pattern": r"^\d+$"}
-    return {"anyOf": [schema, quoted]} if schema.get("type") == "integer" else schema
+    """A number, or true and false, may also be quoted: `pulumi config set` writes them so."""
+    pattern = QUOTED.get(schema.get("type", ""))
+    return {"anyOf": [schema, {"type": "string", "pattern": pattern}]} if pattern else schema
 
 
 def document(schema: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ import yaml
 from pydantic import BaseModel
 
 from infra import catalog, entry, images, schema, settings
-from ops import graph, graph_svg
+from ops import graph, graph_svg, rotate
 from ops.cli import app
 from ops.errors import MEANINGS
 
@@ -112,10 +112,11 @@ def test_the_schema_refuses_what_the_program_refuses(config: dict[str, Any], wro
         settings.parse(config, "Pulumi.dev.yaml")
 
 
-def test_a_number_may_be_quoted_as_pulumi_writes_it() -> None:
-    config = {"nexus:portOffset": "10000"}
+def test_a_number_or_truth_may_be_quoted_as_pulumi_writes_it() -> None:
+    config = {"nexus:portOffset": "10000", "nexus:protect": "false"}
     jsonschema.validate({"config": config}, load(schema.SETTINGS_SCHEMA))
-    assert settings.parse(config, "Pulumi.dev.yaml").port_offset == 10000
+    parsed = settings.parse(config, "Pulumi.dev.yaml")
+    assert (parsed.port_offset, parsed.protect) == (10000, False)
 
 
 def test_a_secret_may_be_encrypted_as_pulumi_writes_it() -> None:
@@ -144,6 +145,22 @@ def test_every_option_of_a_verb_is_described(name: str) -> None:
         if isinstance(parameter, click.Option):
             missing = [option for option in (*parameter.opts, *parameter.secondary_opts) if option not in text]
             assert not missing, f"docs/cli.md does not describe {missing} of `{name}`"
+
+
+@pytest.mark.parametrize("what", rotate.WHAT)
+def test_everything_that_can_be_rotated_is_described(what: str) -> None:
+    assert f"| `{what}` |" in (ROOT / "docs/cli.md").read_text()
+
+
+def test_every_exception_from_the_hardening_is_listed_with_its_reason_and_no_other_is() -> None:
+    contracts = yaml.safe_load((ROOT / "infra/contracts.yaml").read_text())["contracts"]
+    known = {
+        f"| `{name}` | `{exception}` | {reason} |"
+        for name, row in contracts.items()
+        for exception, reason in row.get("exceptions", {}).items()
+    }
+    section = (ROOT / "docs/platform.md").read_text().partition("## Hardening")[2].partition("\n## ")[0]
+    assert {line for line in section.splitlines() if line.startswith("| `")} == known
 
 
 @pytest.mark.parametrize("code", MEANINGS)
