@@ -45,7 +45,8 @@ def healthy(environment: Environment) -> bool:
 
 
 def started(environment: Environment) -> dict[str, str]:
-    return {c.name: c.attrs["State"]["StartedAt"] for c in environment.containers()}
+    """Containers by name: one that the healer restarts is the same, one that an update makes again is another."""
+    return {container.name: container.id for container in environment.containers()}
 
 
 def key_of(tokens: oidc.Tokens) -> str:
