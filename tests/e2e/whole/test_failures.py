@@ -74,17 +74,40 @@ def test_a_service_without_an_instance_is_cut_off_and_comes_back(platform: Platf
 
 
 @pytest.mark.parametrize("server", ["postgres", "redis", "rabbitmq"])
-def test_everything_heals_from_the_restart_of_a_server(platform: Platform, server: str) -> None:
+def test_everything_heals_from_the_restart_of_a_server_and_no_accepted_event_is_lost(
+    platform: Platform, server: str
+) -> None:
     session = platform.sign_in("ann")
-    platform.token_of("admin")
-    before = platform.started()
-    platform.container(server).restart(timeout=10)
-    eventually(lambda: platform.ready_services() == set(platform.services), HEALED)
+    before, accepted = platform.started(), list[str]()
+    headers = {user: platform.token_of(user) for user in ("admin", "ann")}
+
+    def report() -> None:
+        event = {"type": "metric.sampled", "source": "tests", "occurred_at": "2026-01-01T10:00:00Z",
+                 "payload": {"name": server, "value": len(accepted)}}  # fmt: skip
+        answer = platform.http.post("/api/v1/events/", json=event, headers=headers["ann"])
+        if answer.status_code == 202:
+            accepted.append(answer.json()["id"])
+
+    def healed() -> bool:
+        report()
+        return platform.ready_services() == set(platform.services)
+
+    report()
+    restart = threading.Thread(target=platform.container(server).restart, kwargs={"timeout": 10})
+    restart.start()
+    while restart.is_alive():
+        report()
+        time.sleep(0.05)
+    eventually(healed, HEALED)
+    after = platform.started()
+    assert {name for name in after if after[name] != before[name]} == {f"nexus-{platform.stack}-{server}"}
     browser = platform.browser()
     assert browser.refresh(session).access, "who was signed in still is"
     browser.close()
-    after = platform.started()
-    assert {name for name in after if after[name] != before[name]} == {f"nexus-{platform.stack}-{server}"}
+    assert len(accepted) > 2
+    for event in accepted:
+        path = f"/api/v1/transform/events/{event}"
+        eventually(lambda path=path: platform.ask("ann", "GET", path).status_code == 200, 10)
 
 
 def test_a_second_up_changes_nothing(platform: Platform) -> None:
