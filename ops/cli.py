@@ -119,7 +119,7 @@ def rotate(
     lock_timeout: LockTimeout = 60,
     timeout: Timeout = 3600,
 ) -> None:
-    """Make new credentials or keys while those of before still work: postgres, redis, signing-key and others."""
+    """Make new credentials or keys: of postgres, redis, signing-key and others."""
     run("rotate", stack=stack, what=what, source=source, lock_timeout=lock_timeout, timeout=timeout)
 
 

@@ -1,4 +1,7 @@
-"""`nexus rotate`: new credentials, while those of before still work, so that no request is refused in between.
+"""`nexus rotate`: new credentials, with as little interruption as what they are for allows.
+
+Redis takes those of the generation before too, and tokens signed by an older key stay valid. A login of PostgreSQL has
+one password: of those that use one, the gateway reads it when it starts, and is started again.
 
 What the program declares has a generation in the stack's settings: it is counted up and the stack updated. What Vault
 keeps by itself (keys, leases) is told to Vault.
