@@ -124,5 +124,12 @@ def _healthcheck(spec: WorkloadSpec) -> docker.ServiceTaskSpecContainerSpecHealt
         interval=duration(CHECK_INTERVAL),
         timeout=duration(max(check.timeout, CHECK_TIMEOUT)),
         retries=math.ceil(check.retries * check.interval / CHECK_INTERVAL),  # what refuses is found as soon
-        start_period=duration(max(check.start_period, spec.ready_timeout)),  # `up` waits as long
+        start_period=_short(max(check.start_period, spec.ready_timeout)),  # `up` waits as long
     )
+
+
+def _short(seconds: int) -> str:
+    """As the plugin reports a service's durations back: ``2m`` for ``2m0s``, or every preview would differ."""
+    text = duration(seconds)
+    text = text[:-2] if text.endswith("m0s") else text
+    return text[:-2] if text.endswith("h0m") else text
