@@ -94,5 +94,16 @@ def declare(program: Callable[[], object], stack: str = "dev", config: dict[str,
         loop.run_until_complete(run())
         return recorder
     finally:
+        abandon(loop)
         loop.close()
         asyncio.set_event_loop(None)
+
+
+def abandon(loop: asyncio.AbstractEventLoop) -> None:
+    """End what a refused program has begun: Pulumi would wait for it in the next one, whose loop is another."""
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+    pulumi.runtime.settings.SETTINGS.outputs.clear()
+    pulumi.runtime.settings.SETTINGS.rpc_manager.clear()

@@ -29,9 +29,8 @@ def event(kind: str = "user.registered", **payload: object) -> dict:
 def send(service: servers.Service, document: dict, **headers: str) -> httpx.Response:
     try:
         return httpx.post(service.url + "/", json=document, headers=headers, timeout=10)
-    except httpx.ConnectError:
-        print(service.output)
-        raise
+    except httpx.ConnectError as error:
+        raise AssertionError(f"the service does not answer; it said:\n{service.output}") from error
 
 
 def stored(service: servers.Service, key: str, seconds: float = 10) -> dict:
