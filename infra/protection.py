@@ -8,14 +8,13 @@ import pulumi
 HOLDING_DATA = frozenset({"docker:index/volume:Volume"})
 
 
-def protected(args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult | None:
-    """The resource with the mark, if it holds data."""
-    if args.type_ not in HOLDING_DATA:
-        return None
-    marked = pulumi.ResourceOptions.merge(args.opts, pulumi.ResourceOptions(protect=True))
-    return pulumi.ResourceTransformationResult(args.props, marked)
+def apply(protect: bool) -> None:
+    """Mark what holds data and is declared from here on; said either way, as an unsaid mark would stay."""
 
+    def marked(args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult | None:
+        if args.type_ not in HOLDING_DATA:
+            return None
+        options = pulumi.ResourceOptions.merge(args.opts, pulumi.ResourceOptions(protect=protect))
+        return pulumi.ResourceTransformationResult(args.props, options)
 
-def apply() -> None:
-    """Protect whatever the program declares from here on."""
-    pulumi.runtime.register_stack_transformation(protected)
+    pulumi.runtime.register_stack_transformation(marked)

@@ -22,8 +22,7 @@ def deploy() -> None:
     stack = pulumi.get_stack()
     chosen = settings.from_pulumi(stack)
     platform = Platform(stack=stack, settings=chosen, catalog=catalog.load(chosen, stack))
-    if chosen.protect:
-        protection.apply()
+    protection.apply(chosen.protect)
     for entry in ordered(platform.catalog):
         platform.made[entry.name] = BUILDERS[entry.kind](platform, entry)
     if "consul" in platform.made:

@@ -3,26 +3,12 @@
 from __future__ import annotations
 
 import json
-from unittest.mock import Mock
 
-import pulumi
 import pytest
 
-from infra import catalog, protection
+from infra import catalog
 from infra.stack import deploy
 from tests.components.recorder import declare
-
-
-@pytest.mark.parametrize(
-    ("kind", "expected"), [("docker:index/volume:Volume", True), ("docker:index/service:Service", None)]
-)
-def test_volumes_are_protected_and_what_can_be_made_again_is_not(kind: str, expected: bool | None) -> None:
-    given = pulumi.ResourceTransformationArgs(
-        resource=Mock(), type_=kind, name="n", props={"name": "v"}, opts=pulumi.ResourceOptions(depends_on=[])
-    )
-    found = protection.protected(given)
-    assert (found and found.opts.protect) is expected
-    assert found is None or found.props == {"name": "v"}
 
 
 @pytest.mark.parametrize(("protect", "expected"), [("true", {"redis-data"}), ("false", set())])
