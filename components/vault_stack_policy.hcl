@@ -24,13 +24,9 @@ path "secret/data/admin/*" { capabilities = ["create", "update", "delete"] }
 path "secret/data/users/*" { capabilities = ["create", "update", "delete"] }
 path "secret/data/clients/*" { capabilities = ["create", "update", "delete"] }
 path "secret/data/api-keys/*" { capabilities = ["create", "update", "delete"] }
-path "secret/data/clients/*" { capabilities = ["create", "update", "delete"] }
-path "secret/data/api-keys/*" { capabilities = ["create", "update", "delete"] }
 path "secret/metadata/services/*" { capabilities = ["delete"] }
 path "secret/metadata/admin/*" { capabilities = ["delete"] }
 path "secret/metadata/users/*" { capabilities = ["delete"] }
-path "secret/metadata/clients/*" { capabilities = ["delete"] }
-path "secret/metadata/api-keys/*" { capabilities = ["delete"] }
 path "secret/metadata/clients/*" { capabilities = ["delete"] }
 path "secret/metadata/api-keys/*" { capabilities = ["delete"] }
 

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from services.healer.decide import SETTLED, Patient, just_ended, needs_restart, note, restarted
+from services.healer.decide import BUSY, SETTLED, Patient, just_ended, needs_restart, note, restarted
 from services.healer.engine import Engine
 
 log = logging.getLogger("services.healer")
@@ -55,7 +55,7 @@ class Healer:
         for container in found:
             patient, state = self._patients[container["Id"]], container["State"]
             note(state, patient, time.monotonic())
-            reason = needs_restart(state, patient, now)
+            reason = needs_restart(state, patient, now, busy=os.getloadavg()[0] > BUSY * (os.cpu_count() or 1))
             rest = max(patient.not_before, self._not_before) - time.monotonic()
             if reason and rest <= 0:
                 self._restart(container["Id"], container["Name"].lstrip("/"), reason, patient)

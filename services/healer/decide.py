@@ -17,6 +17,11 @@ PATIENCE = 120.0
 SETTLED = 5.0
 
 
+#: Processes that wait for each CPU, on the average of a minute, from which on a machine is too busy to answer checks in
+#: time: restarts would make it busier. Checks of healthy containers timed out at 20 and more, and not below 8.
+BUSY = 8.0
+
+
 @dataclass
 class Patient:
     """What the healer remembers of one container. Times are seconds of one monotonic clock."""
@@ -28,15 +33,18 @@ class Patient:
     starts_seen: set[str] = field(default_factory=set)
 
 
-def needs_restart(state: Mapping[str, Any], patient: Patient, now: datetime) -> str | None:
-    """Why the container should be restarted now, or None. ``state`` is ``State`` of its inspection."""
+def needs_restart(state: Mapping[str, Any], patient: Patient, now: datetime, *, busy: bool = False) -> str | None:
+    """Why the container should be restarted now, or None. ``state`` is ``State`` of its inspection.
+
+    On a ``busy`` machine a check that fails says nothing of the container.
+    """
     if just_ended(state, now):
         return None
     if state["Status"] == "exited" and not patient.stopped_by_hand and state["ExitCode"] != 0:
         # `docker kill` ends the engine's own restart policy too; a stop by hand is left alone.
         return f"it ended with {state['ExitCode']} and the engine does not start it"
     health = state.get("Health") or {}
-    if state["Status"] != "running" or health.get("Status") != "unhealthy":
+    if state["Status"] != "running" or health.get("Status") != "unhealthy" or busy:
         return None
     started = state["StartedAt"]
     if started not in patient.starts_seen and age(started, now) < PATIENCE:

@@ -43,6 +43,11 @@ def test_a_slow_starter_that_was_never_healthy_is_given_time() -> None:
     assert needs_restart(state("unhealthy", up_for=PATIENCE + 1), Patient(), NOW)
 
 
+def test_on_a_busy_machine_a_failing_check_is_no_reason_and_an_end_still_is() -> None:
+    assert needs_restart(state("unhealthy"), Patient(), NOW, busy=True) is None
+    assert needs_restart(state("unhealthy", status="exited", code=137), Patient(), NOW, busy=True)
+
+
 def test_one_that_was_healthy_since_this_start_is_restarted_at_once() -> None:
     patient = Patient()
     note(state("healthy", up_for=10), patient, 0)
@@ -82,6 +87,7 @@ def test_a_relapse_starts_the_five_minutes_again() -> None:
 def sick(image, tmp_path, monkeypatch):
     """A container that is healthy while its file is there, checked every second, and a healer that watches it."""
     monkeypatch.setattr(healer, "ALIVE", tmp_path / "alive")
+    monkeypatch.setattr(healer, "BUSY", 1000)  # the tests themselves keep the machine busy
     client = docker.from_env()
     check = {"test": ["CMD", "test", "-e", "/tmp/well"], "interval": 10**9, "timeout": 10**9, "retries": 1}
     container = client.containers.run(
