@@ -13,6 +13,10 @@ LIGHT = {"--collect-only", "--co", "--help", "-h", "--version", "--markers", "--
 PURE = ("tests/unit", "tests/architecture", "tests/components")
 
 
+#: Most of the time is waiting for servers, so two workers share a whole run (tests/conftest.py says how).
+SHARED = ("-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder")
+
+
 def needs_engine(arguments: list[str]) -> bool:
     """Whether what is asked for runs more than pure tests."""
     if LIGHT & set(arguments):
@@ -43,4 +47,7 @@ def _run(source: str | None, arguments: list[str]) -> int:
         console.say(f"ready to test: {took}")
     python = str(paths.ROOT / ".venv" / "bin" / "python")
     values = environment.process(decision.source, toolchain)
-    return subprocess.run([python, "-m", "pytest", *arguments], cwd=paths.ROOT, env=values, check=False).returncode
+    shared = SHARED if not arguments else ()
+    return subprocess.run(
+        [python, "-m", "pytest", *shared, *arguments], cwd=paths.ROOT, env=values, check=False
+    ).returncode
