@@ -18,6 +18,7 @@ from typing import Any
 import psutil
 import yaml
 
+from infra import catalog
 from ops import bench_compose, bench_cpu, bench_report, console, objects
 from ops.artifacts import Report
 from ops.bench_report import ASKED
@@ -25,6 +26,8 @@ from ops.bench_sides import Composed, Ours, Side, sweep
 from ops.errors import BAD_INPUT, Failure
 from ops.paths import PRIVATE, ROOT
 
+#: The servers that both sides start, with their helpers.
+COMPARED = ("postgres", "redis", "consul", "kong")
 #: First line of the settings file that is made here; only a file with it is overwritten or removed.
 MARK = "# Made by `nexus bench`; removed when it is done."
 PORT_OFFSET = 20_000
@@ -160,7 +163,11 @@ def machine() -> dict[str, Any]:
 
 @contextmanager
 def settings_file(stack: str) -> Iterator[Path]:
-    """The throw-away stack's settings: those of dev on other ports. Raises Failure when the stack is someone's own."""
+    """The throw-away stack's settings: those of dev on other ports, for the servers that Compose can start as they are.
+
+    Services get their logins from Vault, which somebody has to set up first: nothing that Compose does. Raises Failure
+    when the stack is someone's own.
+    """
     path = ROOT / f"Pulumi.{stack}.yaml"
     if path.exists() and not path.read_text().startswith(MARK):
         raise Failure(
@@ -168,7 +175,9 @@ def settings_file(stack: str) -> Iterator[Path]:
         )
     document = yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text()) or {}
     own = {key: value for key, value in (document.get("config") or {}).items() if key.startswith("nexus:")}
-    path.write_text(f"{MARK}\n{yaml.safe_dump({'config': {**own, 'nexus:portOffset': PORT_OFFSET}})}")
+    left_out = {entry.name: {"enabled": False} for entry in catalog.load().services if entry.name not in COMPARED}
+    own |= {"nexus:portOffset": PORT_OFFSET, "nexus:services": left_out}
+    path.write_text(f"{MARK}\n{yaml.safe_dump({'config': own})}")
     try:
         yield path
     finally:

@@ -110,10 +110,12 @@ def ports(bindings: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def mount_of(name: str, mount: Mapping[str, Any], files: Path) -> dict[str, Any]:
-    """A mount: the workload's files from ``files``, anything else as a fresh volume."""
+    """A mount: the workload's files from ``files``, a path of the host as it is, anything else as a fresh volume."""
     target = mount["Destination"]
     if target == FILES:
         return {"type": "bind", "source": str(files / name), "target": target, "read_only": True}
+    if mount["Type"] == "bind":
+        return {"type": "bind", "source": mount["Source"], "target": target}
     return {"type": "volume", "source": f"{name}{target.replace('/', '-')}", "target": target}
 
 
