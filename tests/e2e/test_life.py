@@ -140,10 +140,9 @@ def test_another_service_is_one_setting_and_restarts_nothing(environment: Enviro
 def test_one_changed_setting_changes_just_that(environment: Environment) -> None:
     before = started(environment)
     environment.configure(services={"nexus-backend": {"memory": 208}})
-    assert environment.changes() == {"replace": {"nexus-backend-server"}, "update": {"nexus-backend-ready"}}
+    assert environment.changes() == {"update": {"nexus-backend-server"}}
     environment.up()
-    after = started(environment)
-    assert {name for name in after if after[name] != before[name]} == names(environment, "nexus-backend")
+    assert started(environment) == before, "the engine changes a limit while the container runs"
     assert environment.container("nexus-backend").attrs["HostConfig"]["Memory"] == 208 * 2**20
     eventually(lambda: environment.ready().status_code == 200)
 

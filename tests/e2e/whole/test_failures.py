@@ -104,7 +104,7 @@ def test_everything_heals_from_the_restart_of_a_server_and_no_accepted_event_is_
     browser = platform.browser()
     assert browser.refresh(session).access, "who was signed in still is"
     browser.close()
-    assert len(accepted) > 2
+    assert len(accepted) >= 2, "before the restart and after it"
     for event in accepted:
         path = f"/api/v1/transform/events/{event}"
         eventually(lambda path=path: platform.ask("ann", "GET", path).status_code == 200, 10)
@@ -117,14 +117,13 @@ def test_a_second_up_changes_nothing(platform: Platform) -> None:
     assert platform.started() == before
 
 
-def test_more_memory_for_one_service_replaces_its_container_and_nothing_else(platform: Platform) -> None:
+def test_more_memory_for_one_service_changes_its_container_and_restarts_nothing(platform: Platform) -> None:
     before = platform.started()
     platform.write({"services": {"files": {"memory": 224}}})
     changes = platform.changes()
-    assert changes["replace"] == {"files-server"}
-    assert changes.keys() <= {"replace", "update"} and len(changes.get("update", ())) <= 2, changes
+    assert changes == {"update": {"files-server"}}, "the engine changes a limit while the container runs"
     platform.up()
     after = platform.started()
-    assert {name for name in after if after[name] != before[name]} == {f"nexus-{platform.stack}-files"}
+    assert after == before
     assert platform.container("files").attrs["HostConfig"]["Memory"] == 224 * 2**20
     eventually(lambda: platform.ask("ann", "GET", "/api/v1/files/ready").status_code == 200, 30)
