@@ -14,6 +14,8 @@ from infra.platform import Platform
 
 #: Helpers that the entries bring along, and what runs the services' programs.
 POOL, CACHE, MIGRATIONS, PROGRAMS = "pgbouncer", "redis-cache", "migrations", "service"
+#: Of the cache: answers of services, each gone by itself after seconds; more of them push out the oldest.
+CACHE_MEMORY_MIB = 128
 #: What an entry says that keeps its schema itself.
 NO_HISTORY = "none"
 
@@ -74,14 +76,15 @@ def redis(platform: Platform, entry: Service) -> Redis:
     shape = {
         "stack": platform.stack,
         "contract": images.contract("redis"),
-        "memory_mib": entry.memory,
         "cpus": entry.cpus,
         "generation": platform.rotation("redis"),
     }
     args = ServerArgs(**platform.runtime(entry.image))
-    cache = RedisSpec(**shape, name=CACHE, kind="helper", users=cached, purpose="cache")
+    cache = RedisSpec(**shape, memory_mib=CACHE_MEMORY_MIB, name=CACHE, kind="helper", users=cached, purpose="cache")
     platform.made[CACHE] = Redis(CACHE, cache, args)
-    store = RedisSpec(**shape, name=entry.name, ports=(platform.port(entry, "redis"),), users=tuple(kept))
+    store = RedisSpec(
+        **shape, memory_mib=entry.memory, name=entry.name, ports=(platform.port(entry, "redis"),), users=tuple(kept)
+    )
     return Redis(entry.name, store, args)
 
 

@@ -6,6 +6,7 @@ import http.client
 import json
 import socket
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -39,7 +40,11 @@ class Engine:
     def containers(self, label: str) -> list[Mapping[str, Any]]:
         """Every container with ``label`` (``key=value``), running or not, as inspect shows it."""
         found = self._call("GET", "/containers/json", all="true", filters=json.dumps({"label": [label]}))
-        return [self._call("GET", f"/containers/{item['Id']}/json") for item in found]
+        shown = []
+        for item in found:
+            with suppress(EngineError):  # it was removed since it was listed
+                shown.append(self._call("GET", f"/containers/{item['Id']}/json"))
+        return shown
 
     def restart(self, container: str, grace: int) -> None:
         """Stop the container, killing it after ``grace`` seconds, and start it."""
