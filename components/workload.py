@@ -124,6 +124,11 @@ def instance(name: str, number: int) -> str:
     return name if number == 1 else f"{name}-{number}"
 
 
+def instances(name: str, replicas: int) -> tuple[str, ...]:
+    """The names of all instances."""
+    return tuple(instance(name, number) for number in range(1, replicas + 1))
+
+
 @dataclass(frozen=True)
 class _Mounted:
     """What all containers of a workload share: labels, files and data."""
@@ -158,7 +163,7 @@ class ContainerEngine:
         files = self._files(name, spec, args, own, opts) if args.files else None
         data = self._data(name, spec, own, opts) if spec.contract.data else None
         mounted = _Mounted(own, files, data)
-        hosts = tuple(instance(spec.name, number) for number in range(1, spec.replicas + 1))
+        hosts = instances(spec.name, spec.replicas)
         ready: Exec | None = None
         for number, host in enumerate(hosts, 1):
             before = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[ready] if ready else None))

@@ -64,6 +64,16 @@ class Platform:
         reference = images.reference(name, source, self.settings.registry)
         return ImageSpec(reference=reference, stand_in=images.is_stand_in(name, source))
 
+    def shape(self, entry: Service) -> dict[str, Any]:
+        """What the spec of every kind begins with."""
+        return {
+            "stack": self.stack,
+            "contract": images.contract(entry.kind),
+            "name": entry.name,
+            "memory_mib": entry.memory,
+            "cpus": entry.cpus,
+        }
+
     def runtime(self, image: str) -> dict[str, Any]:
         """What every server component is made from (``ServerArgs``)."""
         return {"image": self.runnable(image), "network": self.network.id, "engine": self.engine}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -157,6 +157,11 @@ def inspect(client: DockerClient, stack: str) -> list[dict[str, Any]]:
     listed = client.api.containers(all=True, filters={"label": f"{STACK}={stack}"})
     with ThreadPoolExecutor(8) as pool:
         return [found for found in pool.map(one, [item["Id"] for item in listed]) if found]
+
+
+def of_service(found: Iterable[dict[str, Any]], service: str) -> list[dict[str, Any]]:
+    """Those of the inspected containers that are of a service."""
+    return [one for one in found if (one["Config"].get("Labels") or {}).get(SERVICE) == service]
 
 
 def last_words(client: DockerClient, name: str, lines: int = 12) -> list[str]:

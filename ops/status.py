@@ -65,9 +65,7 @@ def collect(chosen: Inputs) -> list[Row]:
 
 def of_containers(entry: Service, found: list[dict[str, Any]], client: DockerClient | None) -> Row:
     """One service from all of its containers: as well as the worst of them, and as many as there are."""
-    labels = [one["Config"].get("Labels") or {} for one in found]
-    own = [one for one, label in zip(found, labels, strict=True) if (label.get(SERVICE), label.get(KIND)) == (
-        entry.name, "service")]  # fmt: skip
+    own = [one for one in objects.of_service(found, entry.name) if one["Config"]["Labels"].get(KIND) == "service"]
     if not own:
         return row(entry, None, client)
     rows = [row(entry, one, client) for one in own]
@@ -81,17 +79,21 @@ def with_witnesses(chosen: Inputs, client: DockerClient, found: list[dict[str, A
     """The rows with what Consul and the gateway say, where the environment has them."""
     listed, routed = witnesses.NOBODY, witnesses.NOBODY
     published = [entry.name for entry in chosen.services if entry.kind == "service" and entry.routes]
-    for one in rows:
-        holders = witnesses.containers(found, one.name)
-        address = one.endpoints.get("main", "")
-        if one.name == "consul" and one.state != MISSING:
-            listed = witnesses.consul(client, holders[0] if holders else "", address)
-        elif one.name == "kong" and one.state != MISSING:
-            routed = witnesses.gateway(client, holders[0] if holders else "", address, published)
+    there = {one.name: one.endpoints.get("main", "") for one in rows if one.state != MISSING}
+    if "consul" in there:
+        listed = witnesses.consul(client, running(found, "consul"), there["consul"])
+    if "kong" in there:
+        routed = witnesses.gateway(client, running(found, "kong"), there["kong"], published)
     return [
         replace(one, discovery=listed.of(one.name), gateway=routed.of(one.name) if one.name in published else None)
         for one in rows
     ]
+
+
+def running(found: list[dict[str, Any]], service: str) -> str:
+    """A running container of a service; empty when there is none."""
+    own = (one["Id"] for one in objects.of_service(found, service) if one["State"]["Status"] == "running")
+    return next(own, "")
 
 
 def of_swarm(chosen: Inputs, client: DockerClient, found: list[dict[str, Any]]) -> list[Row]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -109,13 +109,3 @@ def worst(found: set[str], well: str) -> str:
 def agrees(verdict: str | None, well: str) -> bool:
     """Whether a witness has nothing against a service."""
     return verdict in (None, well)
-
-
-def containers(found: Iterable[Mapping[str, Any]], service: str) -> list[str]:
-    """The running containers of a service."""
-    label = "nexus.service"
-    return [
-        one["Id"]
-        for one in found
-        if (one["Config"].get("Labels") or {}).get(label) == service and one["State"]["Status"] == "running"
-    ]

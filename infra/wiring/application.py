@@ -18,7 +18,6 @@ from components.service import Links, Service, ServiceArgs, ServiceSpec
 from components.vault import Vault
 from components.vault_engines import VaultEngines
 from infra import entry as entries
-from infra import images
 from infra.platform import Platform
 from infra.wiring import gateway, secrets
 from infra.wiring.data import MIGRATIONS, NO_HISTORY, POOL, redis_of
@@ -29,11 +28,7 @@ AUTH, AI = "auth", "ai"
 def service(platform: Platform, entry: entries.Service) -> Service:
     """An application service of the project's own, or any image that honours its contract."""
     spec = ServiceSpec(
-        stack=platform.stack,
-        contract=images.contract("service"),
-        name=entry.name,
-        memory_mib=entry.memory,
-        cpus=entry.cpus,
+        **platform.shape(entry),
         replicas=entry.replicas,
         port=platform.port(entry, "http"),
         public_url=platform.public_url,

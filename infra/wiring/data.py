@@ -27,11 +27,7 @@ def postgres(platform: Platform, entry: Service) -> Postgres:
     """
     users = platform.needing(entry.name)
     spec = PostgresSpec(
-        stack=platform.stack,
-        contract=images.contract("postgres"),
-        name=entry.name,
-        memory_mib=entry.memory,
-        cpus=entry.cpus,
+        **platform.shape(entry),
         port=platform.port(entry, "sql"),
         generation=platform.rotation("postgres"),
         databases=tuple(Database(name=s.store, owner=s.store, login=s.kind != "service") for s in users),
@@ -99,11 +95,7 @@ def rabbitmq(platform: Platform, entry: Service) -> Rabbitmq:
     if "management" in entry.ports:
         ports.append(platform.port(entry, "management", "management"))
     spec = RabbitmqSpec(
-        stack=platform.stack,
-        contract=images.contract("rabbitmq"),
-        name=entry.name,
-        memory_mib=entry.memory,
-        cpus=entry.cpus,
+        **platform.shape(entry),
         ports=tuple(ports),
         generation=platform.rotation("rabbitmq"),
         consumers=tuple(Consumer(name=s.name, topics=s.consumes) for s in platform.catalog.enabled if s.consumes),

@@ -22,11 +22,7 @@ ISSUER, READER = "vault", "reader"
 def consul(platform: Platform, entry: Service) -> Consul:
     """Consul and its monitor."""
     spec = ConsulSpec(
-        stack=platform.stack,
-        contract=images.contract("consul"),
-        name=entry.name,
-        memory_mib=entry.memory,
-        cpus=entry.cpus,
+        **platform.shape(entry),
         port=platform.port(entry, "http"),
         generation=platform.rotation("consul"),
         grants={ISSUER: rules.ISSUER, READER: rules.READER},

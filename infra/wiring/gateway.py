@@ -32,12 +32,8 @@ def kong(platform: Platform, entry: Service) -> Kong:
     """The gateway, with its database in PostgreSQL, and what it does for all services."""
     settings = platform.settings
     spec = KongSpec(
-        stack=platform.stack,
-        contract=images.contract("kong"),
-        name=entry.name,
+        **platform.shape(entry),
         stand_in=platform.image_spec(entry.image).stand_in,
-        memory_mib=entry.memory,
-        cpus=entry.cpus,
         admin=platform.port(entry, "admin"),
         proxy=platform.port(entry, "proxy", "proxy"),
         proxy_tls=platform.port(entry, "proxy-tls", "proxy_tls"),

@@ -10,7 +10,7 @@ from components.grafana import Grafana, GrafanaArgs, GrafanaSpec
 from components.kibana import Kibana, KibanaArgs, KibanaSpec
 from components.logstash import Logstash, LogstashArgs, LogstashSpec
 from components.prometheus import Prometheus, PrometheusSpec
-from components.workload import ServerArgs, instance
+from components.workload import ServerArgs, instances
 from infra import images
 from infra.catalog import Service
 from infra.platform import Platform
@@ -21,11 +21,7 @@ BOARDS = Path(__file__).resolve().parents[1] / "dashboards"
 def alertmanager(platform: Platform, entry: Service) -> Alertmanager:
     """Where Prometheus' alerts go."""
     spec = AlertmanagerSpec(
-        stack=platform.stack,
-        contract=images.contract("alertmanager"),
-        name=entry.name,
-        memory_mib=entry.memory,
-        cpus=entry.cpus,
+        **platform.shape(entry),
         port=platform.port(entry, "http"),
     )
     return Alertmanager(entry.name, spec, ServerArgs(**platform.runtime(entry.image)))
@@ -36,32 +32,24 @@ def prometheus(platform: Platform, entry: Service) -> Prometheus:
     receiver = platform.made.get("alertmanager")
     enabled, port = platform.catalog.enabled, images.contract("service").ports["http"]
     spec = PrometheusSpec(
-        stack=platform.stack,
-        contract=images.contract("prometheus"),
-        name=entry.name,
-        memory_mib=entry.memory,
-        cpus=entry.cpus,
+        **platform.shape(entry),
         port=platform.port(entry, "http"),
         alertmanager=receiver.address if isinstance(receiver, Alertmanager) else "",
         targets={s.name: f"{s.name}:{images.contract(s.kind).ports['http']}" for s in enabled if s.kind == "grafana"},
-        services={s.name: tuple(f"{host}:{port}" for host in _hosts(s)) for s in enabled if s.kind == "service"},
+        services={
+            s.name: tuple(f"{host}:{port}" for host in instances(s.name, s.replicas))
+            for s in enabled
+            if s.kind == "service"
+        },
         tasks=platform.settings.engine == "swarm",
     )
     return Prometheus(entry.name, spec, ServerArgs(**platform.runtime(entry.image)))
 
 
-def _hosts(service: Service) -> list[str]:
-    return [instance(service.name, number) for number in range(1, service.replicas + 1)]
-
-
 def elasticsearch(platform: Platform, entry: Service) -> Elasticsearch:
     """Where the logs are kept."""
     spec = ElasticsearchSpec(
-        stack=platform.stack,
-        contract=images.contract("elasticsearch"),
-        name=entry.name,
-        memory_mib=entry.memory,
-        cpus=entry.cpus,
+        **platform.shape(entry),
         port=platform.port(entry, "http"),
     )
     return Elasticsearch(entry.name, spec, ServerArgs(**platform.runtime(entry.image)))
@@ -70,12 +58,8 @@ def elasticsearch(platform: Platform, entry: Service) -> Elasticsearch:
 def logstash(platform: Platform, entry: Service) -> Logstash:
     """Where logs are sent: its main port takes those of shippers."""
     spec = LogstashSpec(
-        stack=platform.stack,
-        contract=images.contract("logstash"),
-        name=entry.name,
+        **platform.shape(entry),
         stand_in=platform.image_spec(entry.image).stand_in,
-        memory_mib=entry.memory,
-        cpus=entry.cpus,
         ports=(platform.port(entry, "beats"),),
     )
     store = platform.find("elasticsearch", Elasticsearch)
@@ -85,12 +69,8 @@ def logstash(platform: Platform, entry: Service) -> Logstash:
 def kibana(platform: Platform, entry: Service) -> Kibana:
     """Where the logs are searched."""
     spec = KibanaSpec(
-        stack=platform.stack,
-        contract=images.contract("kibana"),
-        name=entry.name,
+        **platform.shape(entry),
         stand_in=platform.image_spec(entry.image).stand_in,
-        memory_mib=entry.memory,
-        cpus=entry.cpus,
         port=platform.port(entry, "http"),
     )
     store = platform.find("elasticsearch", Elasticsearch)
@@ -100,12 +80,8 @@ def kibana(platform: Platform, entry: Service) -> Kibana:
 def grafana(platform: Platform, entry: Service) -> Grafana:
     """Dashboards, over what of Prometheus and Elasticsearch there is."""
     spec = GrafanaSpec(
-        stack=platform.stack,
-        contract=images.contract("grafana"),
-        name=entry.name,
+        **platform.shape(entry),
         stand_in=platform.image_spec(entry.image).stand_in,
-        memory_mib=entry.memory,
-        cpus=entry.cpus,
         port=platform.port(entry, "http"),
         dashboards={file.name: file.read_text() for file in sorted(BOARDS.glob("*.json"))},
     )

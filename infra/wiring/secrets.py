@@ -28,11 +28,7 @@ LOCAL_NAMES = ("localhost",)
 def vault(platform: Platform, entry: Service) -> Vault:
     """Vault and its keeper, its engines, and the accounts whose passwords it keeps."""
     spec = VaultSpec(
-        stack=platform.stack,
-        contract=images.contract("vault"),
-        name=entry.name,
-        memory_mib=entry.memory,
-        cpus=entry.cpus,
+        **platform.shape(entry),
         port=platform.port(entry, "http"),
         generation=platform.rotation("vault"),
     )
