@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parent
 TOGETHER = {"e2e", "plugins", "gateway", "services"}
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Environments come first, as they take longest; a file's tests stay together, as they share its fixtures."""
     for item in items:

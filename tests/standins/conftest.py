@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -52,14 +53,13 @@ def echo() -> Iterator[Callable[[str], Echo]]:
 
 
 @pytest.fixture(scope="session")
-def shared_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    folder = tmp_path_factory.mktemp("postgres")
-    for parent in folder.parents[:2]:  # pytest's own folders are closed to other users
-        parent.chmod(0o711)
-    server = Database(folder)
-    server.start()
-    yield server
-    server.stop()
+def shared_database() -> Iterator[Database]:
+    # Not pytest's own directory: that one is closed to the plain user the server runs as.
+    with tempfile.TemporaryDirectory(prefix="nexus-postgres-") as folder:
+        server = Database(Path(folder))
+        server.start()
+        yield server
+        server.stop()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 from pathlib import Path
@@ -28,13 +27,10 @@ class Counters:
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
         (folder / "users.acl").write_text(USERS)
-        plain: dict[str, Any] = {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.getuid() == 0 else {}
-        for path in (folder, *folder.parents[:2]):
-            path.chmod(0o755)
         self.process = subprocess.Popen(
             [BINARY, "--port", str(self.port), "--save", "", "--aclfile", folder / "users.acl", "--bind", "127.0.0.1"],
-            stdout=subprocess.DEVNULL, cwd="/", **plain,
-        )  # fmt: skip
+            stdout=subprocess.DEVNULL,
+        )
         eventually(self._listens, 10)
 
     @property

@@ -6,6 +6,7 @@ import copy
 import io
 import json
 import tarfile
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -203,6 +204,7 @@ def test_the_sides_take_turns_and_each_round_begins_with_another(monkeypatch):
     calls: list[str] = []
     monkeypatch.setattr(bench, "SETTLE", 0)
     monkeypatch.setattr(bench_cpu, "measure", lambda *_: bench_cpu.Idle(containers=2.0, total=5.0))
+    monkeypatch.setattr(bench.objects, "connect", nullcontext)
     sides = [RecordingSide(name, calls) for name in (OURS, COMPOSE, ASKED)]
     runs = bench.measured(sides, 2, 1, lambda _: None)
     ours, compose, asked = ([f"{name} up", f"{name} down"] for name in (OURS, COMPOSE, ASKED))
