@@ -14,7 +14,7 @@ PURE = ("tests/unit", "tests/architecture", "tests/components")
 
 
 #: Most of the time is waiting for servers, so two workers share a whole run (tests/conftest.py says how).
-SHARED = ("-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder")
+SHARED = ("-n", "2", "--no-loadscope-reorder")
 
 
 def needs_engine(arguments: list[str]) -> bool:

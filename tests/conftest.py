@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
-ROOT = Path(__file__).resolve().parent
 #: Directories whose tests share servers or environments, so that one worker has to run all of them.
 TOGETHER = {"e2e", "plugins", "gateway", "services"}
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
+class Sharing(LoadScopeScheduling):
+    """A worker takes a whole file, as its tests share fixtures, or a whole directory of TOGETHER."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::", 1)[0]
+        directory = file.split("/")[1]
+        return directory if directory in TOGETHER else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Sharing:
+    """The workers' scheduler, whatever `--dist` says."""
+    return Sharing(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Environments come first, as they take longest; a file's tests stay together, as they share its fixtures."""
-    for item in items:
-        parts = item.path.relative_to(ROOT).parts
-        item.add_marker(pytest.mark.xdist_group(parts[0] if parts[0] in TOGETHER else "/".join(parts)))
-    items.sort(key=lambda item: item.path.relative_to(ROOT).parts[0] != "e2e")
+    """Environments come first, as they take longest."""
+    items.sort(key=lambda item: not item.nodeid.startswith("tests/e2e/"))
