@@ -22,16 +22,16 @@ from tests.e2e.load import Load
 pytestmark = pytest.mark.e2e
 
 
-def eventually(check, seconds: float = 30.0) -> None:
+def eventually(check, seconds: float = 30.0, every: float = 0.3) -> None:
     """Wait until ``check`` is true; a last try outside the loop shows its own failure."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         try:
             if check():
                 return
-        except (httpx.HTTPError, AssertionError, KeyError):
+        except (httpx.HTTPError, oidc.OidcError, AssertionError, KeyError):
             pass
-        time.sleep(0.3)
+        time.sleep(every)
     assert check()
 
 
@@ -240,7 +240,7 @@ def test_a_new_signing_key_is_used_and_tokens_of_the_one_before_stay_valid(envir
         load.at_least(10)
         done = environment.nexus("rotate", "signing-key")
         assert done.returncode == 0, done.stdout + done.stderr
-        eventually(lambda: key_of(environment.sign_in()) != key_of(before), 60)
+        eventually(lambda: key_of(environment.sign_in()) != key_of(before), 60, every=5)
         load.at_least(20)
         new = environment.sign_in()
     assert load.answers.keys() == {"200"}, load.answers
@@ -277,7 +277,7 @@ def test_two_environments_live_side_by_side_and_down_leaves_nothing(
     environment: Environment, empty: Environment
 ) -> None:
     empty.up()
-    assert environment.ready().status_code == empty.ready().status_code == 200
+    eventually(lambda: environment.ready().status_code == empty.ready().status_code == 200)
     assert len(empty.leftovers()) > 10
     done = empty.nexus("down", "--yes")
     assert done.returncode == 0, done.stdout + done.stderr
