@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.environment import CORE, Environment
+from tests.e2e.environment import CORE, ROOT, Environment
 
 pytestmark = pytest.mark.e2e
 #: Below the range from which outgoing connections take theirs (32768), and no multiples of 100 as other stacks have.
 ONE, TWO = 20033, 20066
 
 
-def made(stack: str, offset: int, home: Path) -> Iterator[Environment]:
-    environment = Environment(stack, offset, home, CORE)
+def made(stack: str, offset: int, home: Path, root: Path = ROOT) -> Iterator[Environment]:
+    environment = Environment(stack, offset, home, CORE, root)
     environment.remove()  # what an interrupted run of these tests left
     environment.configure()
     try:

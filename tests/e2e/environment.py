@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import ssl
 import subprocess
 import time
@@ -48,6 +49,19 @@ def settings_of(names: Iterable[str]) -> dict[str, dict[str, Any]]:
     entries = catalog.load().by_name
     off = {name: {"enabled": False} for name in entries if name not in names}
     return off | {name: {"replicas": 1} for name in names if entries[name].replicas > 1}
+
+
+def copied(folder: Path) -> Path:
+    """The project's files in another folder, with the packages that are installed here."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for name in listed.stdout.splitlines():
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    (folder / ".venv").symlink_to(ROOT / ".venv")
+    return folder
 
 
 @dataclass

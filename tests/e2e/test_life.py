@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import shutil
-import subprocess
 import tarfile
 import time
 from dataclasses import replace
@@ -16,7 +15,7 @@ import pytest
 import yaml
 
 from tests import oidc
-from tests.e2e.environment import CORE, GATEWAY, HELPERS, ROOT, Environment
+from tests.e2e.environment import CORE, GATEWAY, HELPERS, Environment, copied
 from tests.e2e.load import Load
 
 pytestmark = pytest.mark.e2e
@@ -58,19 +57,6 @@ def passing(environment: Environment, service: str) -> list[str]:
     """The nodes on which Consul's checks of a service pass."""
     found = environment.consul(f"/v1/health/service/{service}?passing=true").json()
     return [entry["Node"]["Node"] for entry in found]
-
-
-def copied(folder: Path) -> Path:
-    """The project's files in another folder, with the packages that are installed here."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    for name in listed.stdout.splitlines():
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
-    (folder / ".venv").symlink_to(ROOT / ".venv")
-    return folder
 
 
 def file_of(environment: Environment, service: str, path: str) -> str:
