@@ -30,6 +30,7 @@ class Contract(BaseModel):
     pids: int = Field(default=256, ge=8, le=32768)
     stop_signal: str = "SIGTERM"
     health: tuple[str, ...]
+    alive: tuple[str, ...] = ()
     exceptions: Mapping[Literal["root", "socket"], str] = {}
 
     @model_validator(mode="after")

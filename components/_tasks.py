@@ -120,7 +120,7 @@ def _mounted(contract: Contract, file: str, secret: docker.Secret) -> docker.Ser
 def _healthcheck(spec: WorkloadSpec) -> docker.ServiceTaskSpecContainerSpecHealthcheckArgs:
     check = spec.check
     return docker.ServiceTaskSpecContainerSpecHealthcheckArgs(
-        tests=["CMD", *(spec.alive or check.command)],
+        tests=["CMD", *check.command],
         interval=duration(CHECK_INTERVAL),
         timeout=duration(max(check.timeout, CHECK_TIMEOUT)),
         retries=math.ceil(check.retries * check.interval / CHECK_INTERVAL),  # what refuses is found as soon

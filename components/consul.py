@@ -27,6 +27,14 @@ MONITOR = "consul-esm"
 RAFT_MULTIPLIER = 1
 #: How long a metric is kept between two scrapes: twice the longest usual interval (Consul, Telemetry).
 METRICS_RETENTION = "120s"
+#: What the monitor answers its health check by: its metrics, which it serves for as long as it keeps them.
+MONITOR_CONFIG = "consul-esm.hcl"
+MONITOR_SETTINGS = f"""\
+client_address = "127.0.0.1:8080"
+telemetry {{
+  prometheus_retention_time = "{METRICS_RETENTION}"
+}}
+"""
 HERE = Path(__file__).parent
 CONFIG, GATE = "consul.json", "consul_gate.sh"
 #: curl's options and body by which the gate shows the token: a secret in an argv could be read by all on the host.
@@ -110,7 +118,9 @@ class Consul(pulumi.ComponentResource):
         args.engine.run(
             MONITOR,
             monitor(spec),
-            WorkloadArgs(image=known, network=args.network, files={TOKEN: made[MONITOR]}),
+            WorkloadArgs(
+                image=known, network=args.network, files={TOKEN: made[MONITOR], MONITOR_CONFIG: MONITOR_SETTINGS}
+            ),
             child,
         )
         self.register_outputs({"address": self.address})
@@ -207,6 +217,7 @@ def monitor(spec: ConsulSpec) -> WorkloadSpec:
         kind="helper",
         stand_in=spec.monitor_stand_in,
         contract=spec.monitor,
+        command=(*spec.monitor.command, f"-config-file={spec.monitor.secret(MONITOR_CONFIG)}"),
         env={
             "CONSUL_HTTP_ADDR": f"http://{spec.internal}",
             "CONSUL_HTTP_TOKEN_FILE": spec.monitor.secret(TOKEN),

@@ -73,7 +73,7 @@ class SwarmEngine:
             container=physical(spec.stack, spec.name),
             container_id=pulumi.Output.concat(service.id, "-", version),  # it keeps its id, but gets new tasks
             version=version,
-            command=spec.ready or spec.check.command,
+            command=spec.gate,
             stdin=args.ready_input,
             timeout=patience(spec),
             opts=opts,
@@ -104,7 +104,6 @@ def relay(spec: WorkloadSpec, contract: Contract, ports: tuple[Port, ...]) -> Wo
         command=tuple(f"{port.container}={spec.name}:{port.container}" for port in ports),
         ports=ports,
         memory_mib=RELAY_MEMORY_MIB,
-        health=(*contract.health, str(ports[-1].container)),  # it listens on them in this order
     )
 
 

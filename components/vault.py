@@ -26,10 +26,9 @@ HERE = Path(__file__).parent
 CONFIG, SERVER = "vault.hcl", "vault_server.sh"
 KEEPER, POLICY, TOKEN = "vault_keeper.sh", "stack-policy.hcl", "stack-token"
 POLICY_SOURCE = "vault_stack_policy.hcl"
-#: In a swarm what is unhealthy has no name, and is replaced: the keeper could not reach a sealed server to unseal it.
-SEALED_IS_ALIVE = "sealedcode=200&uninitcode=200"
-#: The keeper's last word; one that is older than a minute is a hung keeper's.
-KEEPER_HEALTH = 'grep -qx ready /tmp/state && [ -n "$(find /tmp/state -mmin -1)" ] || { cat /tmp/state; exit 1; }'
+#: The keeper's last word, and that it still turns: it writes down until when it need not be heard.
+KEEPER_READY = "grep -qx ready /tmp/state || { cat /tmp/state; exit 1; }"
+KEEPER_ALIVE = 'read -r until < /tmp/alive && [ "$(date +%s)" -le "$until" ]'
 
 
 class VaultSpec(BaseModel):
@@ -137,7 +136,6 @@ def workload(spec: VaultSpec) -> WorkloadSpec:
         stack=spec.stack,
         name=spec.name,
         contract=spec.contract,
-        alive=(*spec.contract.health[:-1], f"{spec.contract.health[-1]}?{SEALED_IS_ALIVE}"),
         command=("sh", spec.contract.secret(SERVER), spec.contract.secret(CONFIG), str(PATIENCE)),
         env={"GOMEMLIMIT": f"{int(spec.memory_mib * GO_MEMORY_SHARE)}MiB"},
         ports=(spec.port,),
@@ -156,6 +154,7 @@ def keeper(spec: VaultSpec) -> WorkloadSpec:
         contract=spec.contract,
         command=("sh", spec.contract.secret(KEEPER), spec.internal, *volumes),
         memory_mib=KEEPER_MEMORY_MIB,
-        health=("sh", "-c", KEEPER_HEALTH),
+        health=("sh", "-c", KEEPER_READY),
+        alive=("sh", "-c", KEEPER_ALIVE),
         ready_timeout=300,  # it waits for Vault, and on a busy machine its client takes seconds for each question
     )

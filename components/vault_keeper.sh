@@ -17,15 +17,21 @@ trap 'exit 0' TERM INT
 mkdir -p "$HOME"
 rm -f "$token"
 
-# The health check reads the state; the log gets what changes.
+# The health check fails once nothing was heard for longer than what was said last: `silent SECONDS`.
+silent() {
+    echo "$(($(date +%s) + $1))" > /tmp/alive
+}
+
+# The gate of an `up` reads the state; the log gets what changes.
 say() {
     [ "$1" = "$said" ] || echo "keeper: $1"
     said=$1
     echo "$1" > /tmp/state
 }
 
-# A step of Vault's client; `wrong` says what failed.
+# A step of Vault's client, which gives up after a minute; `wrong` says what failed.
 run() {
+    silent 70
     vault "$@" 2> /tmp/error
 }
 
@@ -179,6 +185,7 @@ pause() {
 }
 
 while :; do
+    silent 10 # 5 for the answer, 4 for the pause
     answer=''
     if wget -q -t 1 -T 5 -O /tmp/health "$look" 2> /dev/null; then
         read -r answer < /tmp/health

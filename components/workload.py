@@ -59,11 +59,13 @@ class WorkloadSpec(BaseModel):
     memory_mib: int = Field(gt=0)
     cpus: float = Field(default=1, ge=0, le=64, description="of the host's CPUs at most; 0 sets no limit")
     replicas: int = Field(default=1, ge=1, le=20)
-    health: tuple[str, ...] = Field(default=(), description="the contract's own command by default")
+    health: tuple[str, ...] = Field(default=(), description="does it work; the contract's own command by default")
     alive: tuple[str, ...] = Field(
-        default=(), description="asked instead of `health` where what is unhealthy can be reached by nobody (a swarm)"
+        default=(),
+        description="does it work as far as it can by itself: what the engine asks, as a restart brings nothing that it"
+        " waits for; the contract's by default, `health` where that has none",
     )
-    ready: tuple[str, ...] = Field(default=(), description="asked during `up`; the health check's command by default")
+    ready: tuple[str, ...] = Field(default=(), description="asked during `up`; `health` by default")
     live: tuple[str, ...] = Field(default=(), description="files that `ready` makes the server read again, running on")
     ready_timeout: int = Field(default=120, ge=1, le=3600)
 
@@ -74,9 +76,14 @@ class WorkloadSpec(BaseModel):
         return self
 
     @property
+    def gate(self) -> tuple[str, ...]:
+        """What an `up` asks until it is answered."""
+        return self.ready or self.health or self.contract.health
+
+    @property
     def check(self) -> HealthCheck:
         """The engine's health check."""
-        return HealthCheck(command=self.health or self.contract.health)
+        return HealthCheck(command=self.alive or self.contract.alive or self.health or self.contract.health)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,7 +180,7 @@ class ContainerEngine:
                 f"{instance(name, number)}-ready",
                 container=physical(spec.stack, host),
                 container_id=container.id,
-                command=spec.ready or spec.check.command,
+                command=spec.gate,
                 stdin=args.ready_input,
                 triggers={"files": files.revision} if files and spec.live else None,
                 timeout=spec.ready_timeout,

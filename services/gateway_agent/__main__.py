@@ -9,7 +9,6 @@ import os
 import random
 import signal
 import sys
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,14 +17,13 @@ from services.gateway_agent.http import AwayError, RefusedError, Server
 from services.gateway_agent.keys import NotDeclaredError
 from services.gateway_agent.settings import Settings, SettingsError, load
 from services.gateway_agent.vault import Vault
+from services.heartbeat import Heartbeat
 
 log = logging.getLogger("services.gateway_agent")
 
 SERVICE = "gateway-agent"
-#: Its age tells the health check that the loop still turns, whatever the servers do.
-ALIVE = Path("/tmp/alive")  # noqa: S108 - a tmpfs of the container's own
 #: There once the gateway has had all it needs: what waits for the agent waits for this.
-DONE = Path("/tmp/synchronised")  # noqa: S108
+DONE = Path("/tmp/synchronised")  # noqa: S108 - a tmpfs of the container's own
 #: Seconds between tries while something is away or not there yet.
 FIRST_DELAY, LONGEST_DELAY = 0.2, 5.0
 
@@ -41,19 +39,18 @@ class JsonLines(logging.Formatter):
 
 
 class Agent:
-    """Looks at both sides, and brings the gateway to what Vault has."""
+    """Looks at both sides, and brings the gateway to what Vault has. It is heard whatever the servers do."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._vault = Vault(settings.vault, settings.service, settings.secret_id_file)
-        self._kong = Server(settings.kong)
+    def __init__(self, settings: Settings, heart: Heartbeat) -> None:
+        self._settings, self._heart = settings, heart
+        self._vault = Vault(Server(f"{settings.vault}/v1", heart.beat), settings.service, settings.secret_id_file)
+        self._kong = Server(settings.kong, heart.beat)
         self._problem = ""
 
     def look(self) -> bool:
         """Do what there is to do; whether all of it was done. Keys come first: they need no certificate."""
         problems = []
         for work in (self._keys, self._certificate):
-            ALIVE.touch()
             try:
                 self._introduce()
                 work()
@@ -70,9 +67,9 @@ class Agent:
         while True:
             if self.look():
                 delay = FIRST_DELAY
-                time.sleep(self._settings.poll)
+                self._heart.sleep(self._settings.poll)
             else:
-                time.sleep(delay * random.uniform(0.5, 1))  # noqa: S311 - jitter, not a secret
+                self._heart.sleep(delay * random.uniform(0.5, 1))  # noqa: S311 - jitter, not a secret
                 delay = min(2 * delay, LONGEST_DELAY)
 
     def close(self) -> None:
@@ -113,7 +110,7 @@ def main() -> int:
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    agent = Agent(settings)
+    agent = Agent(settings, Heartbeat())
     try:
         agent.run()
     finally:

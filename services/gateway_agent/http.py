@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+from collections.abc import Callable
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import ProxyHandler, Request, build_opener
@@ -27,14 +28,15 @@ class AwayError(Exception):
 
 
 class Server:
-    """One server's interface; ``headers`` go with every request."""
+    """One server's interface; ``headers`` go with every request, ``before`` is called before each."""
 
-    def __init__(self, address: str) -> None:
-        self._address = address.rstrip("/")
+    def __init__(self, address: str, before: Callable[[], None]) -> None:
+        self._address, self._before = address.rstrip("/"), before
         self.headers: dict[str, str] = {}
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """Ask, and return the document. Raises ``RefusedError`` and ``AwayError``."""
+        self._before()
         data = None if body is None else json.dumps(body).encode()
         headers = {**self.headers, **({"Content-Type": "application/json"} if data else {})}
         request = Request(f"{self._address}{path}", data, headers, method=method)  # noqa: S310 - from the settings
@@ -53,6 +55,7 @@ class Server:
 
     def text(self, path: str) -> str:
         """Return a document that is not JSON. Raises ``AwayError``."""
+        self._before()
         try:
             with _OPENER.open(f"{self._address}{path}", timeout=TIMEOUT) as answer:
                 return answer.read().decode()

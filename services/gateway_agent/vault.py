@@ -16,8 +16,8 @@ RENEW_AT = 2 / 3
 class Vault:
     """Logs in when it has to, and renews what it got."""
 
-    def __init__(self, address: str, role: str, secret_id_file: Path) -> None:
-        self._server, self._role, self._file = Server(f"{address}/v1"), role, secret_id_file
+    def __init__(self, server: Server, role: str, secret_id_file: Path) -> None:
+        self._server, self._role, self._file = server, role, secret_id_file
         self._renew_after = 0.0
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -12,37 +12,36 @@ import os
 import signal
 import sys
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from services.healer.decide import BUSY, SETTLED, Patient, just_ended, needs_restart, note, restarted
 from services.healer.engine import Engine
+from services.heartbeat import STEP, Heartbeat
 
 log = logging.getLogger("services.healer")
 
 #: Seconds between two looks at everything; an event makes it look at once.
 LOOK_EVERY = 30.0
-#: Seconds between two restarts of whatever container: many that are unhealthy at the same time are a sign of a machine
-#: that is too busy to answer, which restarts make busier.
-APART = 10.0
+#: Restarts of whatever containers at most, in as many seconds: many that are unhealthy at the same time are a sign of a
+#: machine that is too busy to answer, which restarts make busier.
+AT_MOST, WITHIN = 4, 10.0
 #: Seconds a container gets to stop by itself: a hung one does not, and every second is one more it is away.
 GRACE = 2
-#: Its age tells the health check that the loop still turns.
-ALIVE = Path("/tmp/alive")  # noqa: S108 - a tmpfs of the container's own
 
 
 class Healer:
     """``look`` at everything, ``wait`` for what happens; ``run`` repeats both for ever."""
 
-    def __init__(self, engine: Engine, stack: str, own: str) -> None:
-        self._engine, self._label, self._own = engine, f"nexus.stack={stack}", own
+    def __init__(self, engine: Engine, stack: str, own: str, heart: Heartbeat) -> None:
+        self._engine, self._label, self._own, self._heart = engine, f"nexus.stack={stack}", own, heart
         self._patients: defaultdict[str, Patient] = defaultdict(Patient)
         self._since = time.time()
         self._pause = LOOK_EVERY
-        self._not_before = 0.0
+        self._restarts: deque[float] = deque(maxlen=AT_MOST)
 
     def begin(self) -> None:
         """What had ended before anybody watched was ended on purpose, as far as can be known."""
@@ -51,46 +50,61 @@ class Healer:
 
     def look(self) -> None:
         """Look at every container of the stack but this one, and restart what needs it."""
+        self._heart.beat()
         found, now, pauses = self._containers(), datetime.now(UTC), [LOOK_EVERY]
+        chosen: list[Mapping[str, Any]] = []
         for container in found:
             patient, state = self._patients[container["Id"]], container["State"]
             note(state, patient, time.monotonic())
             reason = needs_restart(state, patient, now, busy=os.getloadavg()[0] > BUSY * (os.cpu_count() or 1))
             rest = max(patient.not_before, self._not_before) - time.monotonic()
             if reason and rest <= 0:
-                self._restart(container["Id"], container["Name"].lstrip("/"), reason, patient)
+                self._note_restart(container, reason, patient)
+                chosen.append(container)
             elif reason:
                 pauses.append(rest)
             elif just_ended(state, now):
                 pauses.append(SETTLED)
+        with ThreadPoolExecutor(AT_MOST) as side_by_side:
+            list(side_by_side.map(self._restart, chosen))
         for gone in self._patients.keys() - {container["Id"] for container in found}:
             del self._patients[gone]
         self._pause = min(pauses) + 0.1
-        ALIVE.touch()
+
+    @property
+    def _not_before(self) -> float:
+        """When the next restart may be."""
+        return self._restarts[0] + WITHIN if len(self._restarts) == AT_MOST else 0.0
 
     def _containers(self) -> list[Mapping[str, Any]]:
         found = self._engine.containers(self._label)
         return [c for c in found if c["Config"]["Labels"].get("nexus.service") != self._own]
 
-    def _restart(self, container: str, name: str, reason: str, patient: Patient) -> None:
-        restarted(patient, time.monotonic())
-        self._not_before = time.monotonic() + APART
-        pause = patient.not_before - time.monotonic()
-        log.warning("restarting %s: %s; not again within %.0f s", name, reason, pause)
+    def _note_restart(self, container: Mapping[str, Any], reason: str, patient: Patient) -> None:
+        clock = time.monotonic()
+        restarted(patient, clock)
+        self._restarts.append(clock)
+        pause = patient.not_before - clock
+        log.warning("restarting %s: %s; not again within %.0f s", name_of(container), reason, pause)
+
+    def _restart(self, container: Mapping[str, Any]) -> None:
         try:
-            self._engine.restart(container, GRACE)
+            self._engine.restart(container["Id"], GRACE)
         except OSError as error:
-            log.warning("restarting %s failed: %s", name, error)
+            log.warning("restarting %s failed: %s", name_of(container), error)
 
     def wait(self) -> None:
         """Return at the next event that matters, or when it is time to look again."""
-        with contextlib.suppress(TimeoutError):
-            for event in self._engine.events(self._label, self._since, self._pause):
-                self._since = event["timeNano"] / 1e9 + 1e-6
-                if event["Action"] == "stop":
-                    self._patients[event["id"]].stopped_by_hand = True
-                else:
-                    return
+        end = time.monotonic() + self._pause
+        while (left := end - time.monotonic()) > 0:
+            self._heart.beat()
+            with contextlib.suppress(TimeoutError):
+                for event in self._engine.events(self._label, self._since, min(left, STEP)):
+                    self._since = event["timeNano"] / 1e9 + 1e-6
+                    if event["Action"] == "stop":
+                        self._patients[event["id"]].stopped_by_hand = True
+                    else:
+                        return
 
     def run(self) -> None:
         """Look and wait, for ever; an engine that is away is asked again."""
@@ -104,7 +118,12 @@ class Healer:
                 self.wait()
             except OSError as error:
                 log.warning("the engine does not answer: %s", error)
-                time.sleep(1)
+                self._heart.sleep(1)
+
+
+def name_of(container: Mapping[str, Any]) -> str:
+    """A container's name, as people write it."""
+    return container["Name"].lstrip("/")
 
 
 def main() -> None:
@@ -115,7 +134,7 @@ def main() -> None:
         format='{"time":"%(asctime)s","level":"%(levelname)s","message":"%(message)s"}',
     )
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    Healer(Engine(), os.environ["NEXUS_STACK"], os.environ["NEXUS_SERVICE"]).run()
+    Healer(Engine(), os.environ["NEXUS_STACK"], os.environ["NEXUS_SERVICE"], Heartbeat()).run()
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import pytest
 
 from components import _consul_rules as rules
 from components._connections import Endpoint
-from components.consul import Consul, ConsulArgs, ConsulSpec, token_of
+from components.consul import MONITOR_CONFIG, MONITOR_SETTINGS, Consul, ConsulArgs, ConsulSpec, token_of
 from components.registration import Registration, RegistrationSpec
 from components.workload import ContainerEngine, Port
 from infra import images
@@ -71,7 +71,7 @@ def test_a_grant_is_a_policy_and_a_token_of_one_name(declared: Recorder) -> None
 
 
 def test_the_monitor_has_its_own_token_and_no_other(declared: Recorder) -> None:
-    assert held(declared, "consul-esm") == {"consul-token": of("consul-esm")}
+    assert held(declared, "consul-esm") == {"consul-token": of("consul-esm"), MONITOR_CONFIG: MONITOR_SETTINGS}
     assert "CONSUL_HTTP_TOKEN_FILE=/run/secrets/consul-token" in declared.one("consul-esm-server").inputs["envs"]
 
 

@@ -35,7 +35,7 @@ def relay(under: Any, image: Any) -> Any:
     started = under.run(
         "relay", image("relay"), rules, ports={"8001/tcp": ("127.0.0.1", 0), "8002/tcp": ("127.0.0.1", 0)}
     )
-    under.answers(started, ["python3", "-SE", "/opt/relay/relay.py", "check", "8002"])
+    under.answers(started, ["python3", "-SE", "/opt/relay/relay.py", "check"])
     started.reload()
     return started
 

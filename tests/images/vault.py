@@ -117,7 +117,7 @@ def pair(client: Any, image: str) -> Iterator[Pair]:
 
 def state(keeper: Any) -> str:
     """What the keeper's health check says."""
-    code, output = keeper.exec_run(["sh", "-c", vault.KEEPER_HEALTH])
+    code, output = keeper.exec_run(["sh", "-c", vault.KEEPER_READY])
     return "ready" if code == 0 else output.decode()
 
 

@@ -1,7 +1,8 @@
 """Passes TCP connections on: ``relay.py 8001=kong:8001 ...`` listens on 8001 and connects to kong:8001.
 
 The name is looked up for every connection, as a service's tasks have other addresses after an update, and each of its
-addresses is tried: one may have stopped a moment ago. ``relay.py check PORT`` is its health check.
+addresses is tried: one may have stopped a moment ago. ``relay.py check`` is its health check: it is answered by the
+relay itself, as a connection alone is made by the kernel, also to a process that hangs.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import sys
 
 #: Seconds to reach one of the addresses behind a name.
 CONNECT_TIMEOUT = 3.0
+#: Where the health check is answered: a Unix socket in the kernel's own namespace, as no path can be written here.
+ALIVE = "\0relay"
 #: Of what is read at once; two of these are held per connection.
 CHUNK = 65536
 
@@ -59,16 +62,28 @@ async def listen(rules: list[str]) -> None:
         port, _, target = rule.partition("=")
         host, _, there = target.rpartition(":")
         await asyncio.start_server(lambda r, w, h=host, p=int(there): serve(h, p, r, w), "0.0.0.0", int(port))  # noqa: S104
+    await asyncio.start_unix_server(answer, ALIVE)  # last: who is answered may use all ports
     await stop.wait()
 
 
-def check(port: int) -> None:
-    """Ends with an error unless something listens."""
-    socket.create_connection(("127.0.0.1", port), timeout=2).close()
+async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Say that the loop turns."""
+    with contextlib.closing(writer), contextlib.suppress(OSError):
+        writer.write(b".")
+        await writer.drain()
+
+
+def check() -> None:
+    """Ends with an error unless the relay answers."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(2)
+        connection.connect(ALIVE)
+        if connection.recv(1) != b".":
+            sys.exit(1)
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "check":
-        check(int(sys.argv[2]))
+        check()
     else:
         asyncio.run(listen(sys.argv[1:]))
