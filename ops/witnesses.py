@@ -52,13 +52,23 @@ def secret(client: DockerClient, container: str, path: str) -> str:
     raise OSError(f"{path} of {container} cannot be read")
 
 
+def consul_token(client: DockerClient, container: str) -> dict[str, str]:
+    """The header by which Consul tells what it lists; raises OSError and ValueError."""
+    return {"X-Consul-Token": json.loads(secret(client, container, CONSUL_TOKEN))["SecretID"]}
+
+
+def gateway_login(client: DockerClient, container: str) -> tuple[str, str]:
+    """User and password of Kong's Admin API, from the line that nginx reads; raises OSError."""
+    user, _, kept = secret(client, container, KONG_PASSWORD).strip().partition(":")
+    return user, kept.removeprefix("{PLAIN}")
+
+
 def consul(client: DockerClient, container: str, address: str) -> Verdicts:
     """For each service ``passing``, or the state of its worst check (warning, critical); Consul itself by its node."""
     import httpx
 
     def ask() -> Verdicts:
-        token = json.loads(secret(client, container, CONSUL_TOKEN))["SecretID"]
-        url, headers = f"{address}/v1/health/state/any", {"X-Consul-Token": token}
+        url, headers = f"{address}/v1/health/state/any", consul_token(client, container)
         checks = httpx.get(url, headers=headers, timeout=TIMEOUT, trust_env=False).raise_for_status().json()
         states: dict[str, set[str]] = {}
         for check in checks:
@@ -74,8 +84,7 @@ def gateway(client: DockerClient, container: str, address: str, services: Iterab
     import httpx
 
     def ask() -> Verdicts:
-        user, _, kept = secret(client, container, KONG_PASSWORD).strip().partition(":")
-        login = (user, kept.removeprefix("{PLAIN}"))
+        login = gateway_login(client, container)
 
         def one(service: str) -> tuple[str, str]:
             answer = asked.get(f"/upstreams/{service}.upstream/health")
@@ -97,7 +106,7 @@ def _answer(ask: Callable[[], Verdicts]) -> Verdicts:
 
     try:
         return ask()
-    except (httpx.HTTPError, OSError, ValueError, KeyError) as error:
+    except (httpx.HTTPError, OSError, ValueError, KeyError, TypeError) as error:
         return Verdicts(silent=str(error) or type(error).__name__)
 
 

@@ -36,7 +36,7 @@ class AuthSettings(BaseModel):
     )
     signing_key: Annotated[str, Field(min_length=1, description="Vault transit key")] = "auth-signing"
     #: Short, as the gateway cannot know of a logout before the token's end (RFC 9700, 2.2.1).
-    access_seconds: Annotated[int, Field(ge=30, le=3600)] = 600
+    access_seconds: Annotated[int, Field(ge=30, le=3600)] = 300
     #: Of a family, however often it is refreshed.
     refresh_seconds: Annotated[int, Field(ge=60, le=31_536_000)] = 1_209_600
     session_seconds: Annotated[int, Field(ge=60, le=604_800)] = 28_800

@@ -185,15 +185,12 @@ class Environment:
 
     def kong(self, method: str, path: str, **content: Any) -> httpx.Response:
         """A request to Kong's Admin API, with the password that its container holds."""
-        kept = witnesses.secret(self.engine, self.container("kong").id, witnesses.KONG_PASSWORD).strip()
-        user, _, password = kept.partition(":")
-        auth = (user, password.removeprefix("{PLAIN}"))
+        auth = witnesses.gateway_login(self.engine, self.container("kong").name)
         return httpx.request(method, self.url(ADMIN, path), auth=auth, timeout=10, trust_env=False, **content)
 
     def consul(self, path: str) -> httpx.Response:
         """A question to Consul, with the token that only reads."""
-        token = json.loads(witnesses.secret(self.engine, self.container("consul").id, witnesses.CONSUL_TOKEN))
-        headers = {"X-Consul-Token": token["SecretID"]}
+        headers = witnesses.consul_token(self.engine, self.container("consul").name)
         return httpx.get(self.url(REGISTRY, path), headers=headers, timeout=10, trust_env=False)
 
     def container(self, service: str) -> Container:

@@ -12,7 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
+from components.consul import MONITOR_CONFIG, MONITOR_SETTINGS
 from infra import images
+from tests.hanging import hang
 from tests.ports import free_port
 
 pytestmark = pytest.mark.engine
@@ -172,11 +174,34 @@ def test_a_node_without_the_mark_is_left_alone(consul, checked):
     assert checks(consul, "internal")["service:internal"]["Status"] == "critical"
 
 
+def beside(under, image):
+    """The monitor as the component runs it, on a network where Consul is called consul."""
+    contract = images.contract("consul-esm")
+    return under.run(
+        "consul-esm",
+        image("consul-esm"),
+        [f"-config-file={contract.secret(MONITOR_CONFIG)}"],
+        env={"CONSUL_HTTP_ADDR": "http://consul:8500"},
+        files={MONITOR_CONFIG: MONITOR_SETTINGS},
+    )
+
+
+def test_a_monitor_that_hangs_does_not_answer_its_health_check_and_one_without_consul_does(under, image):
+    contract = images.contract("consul-esm")
+    server = under.run("consul", image("consul"), ["-dev", "-client=0.0.0.0"])
+    monitor = beside(under, image)
+    under.answers(monitor, contract.health)
+    server.stop(timeout=1)
+    assert under.ask(monitor, contract.health)[0] == 0
+    hang(monitor)
+    assert under.ask(monitor, contract.health)[0] != 0
+
+
 def test_a_node_that_asks_for_it_is_pinged(under, image):
     """On a network of their own, where the engine lets any user send an echo request."""
     options = ["-dev", "-client=0.0.0.0", '-bind={{ GetInterfaceIP "eth0" }}']
     server = under.run("consul", image("consul"), options, ports={"8500/tcp": ("127.0.0.1", 0)})
-    monitor = under.run("consul-esm", image("consul-esm"), env={"CONSUL_HTTP_ADDR": "http://consul:8500"})
+    monitor = beside(under, image)
     under.answers(server, images.contract("consul").health)
     under.answers(monitor, images.contract("consul-esm").health)
     server.reload()

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from infra import images
+from tests.hanging import hang
 
 pytestmark = pytest.mark.engine
 PASSWORD = "correct-horse"
@@ -195,6 +196,7 @@ def test_vault_is_healthy_only_once_it_is_unsealed(under, image):
     init = "vault operator init -key-shares=1 -key-threshold=1 -format=json > /tmp/init"
     under.answers(server, ["sh", "-c", init])
     assert under.ask(server, contract.health)[0] != 0, "it is sealed"
+    under.answers(server, contract.alive)  # and does what it can
     key = """sed -n '/unseal_keys_b64/{n;s/[ ",]//g;p;}' /tmp/init"""
     unseal = f"""printf '{{"key":"%s"}}' "$({key})" | vault write sys/unseal -"""
     assert under.ask(server, ["sh", "-c", unseal])[0] == 0
@@ -228,6 +230,7 @@ def test_kong_makes_its_schema_and_is_healthy_with_the_password_from_its_file(un
         "kong", image("kong"), command=["sh", "-c", start], env=env, files=files, ports={"8001/tcp": ("127.0.0.1", 0)}
     )
     under.answers(gateway, contract.health)
+    assert under.ask(gateway, contract.alive)[0] == 0
     gateway.reload()
     assert PASSWORD not in str(gateway.attrs)
     address = f"http://127.0.0.1:{gateway.ports['8001/tcp'][0]['HostPort']}"
@@ -238,6 +241,11 @@ def test_kong_makes_its_schema_and_is_healthy_with_the_password_from_its_file(un
     gateway.reload()
     address = f"http://127.0.0.1:{gateway.ports['8001/tcp'][0]['HostPort']}"
     assert httpx.get(f"{address}/services/kept").status_code == 200
+    database.pause()
+    assert under.ask(gateway, contract.alive)[0] == 0, "nobody restarts it for what the database lacks"
+    database.unpause()
+    hang(gateway)
+    assert under.ask(gateway, contract.alive)[0] != 0
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import docker
 import pytest
@@ -13,6 +14,8 @@ from infra import images
 from services.healer import __main__ as healer
 from services.healer.decide import FIRST_PAUSE, LAST_PAUSE, PATIENCE, Patient, needs_restart, note, restarted
 from services.healer.engine import Engine, EngineError
+from services.heartbeat import SILENCE, STEP, Heartbeat
+from tests.hanging import hang, hangs
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 STACK = "t-healer"
@@ -83,10 +86,42 @@ def test_a_relapse_starts_the_five_minutes_again() -> None:
     assert patient.restarts == 3
 
 
+class Ward:
+    """An engine whose containers are all unhealthy; ``restarts`` are those it was asked for."""
+
+    def __init__(self, beds: int) -> None:
+        self.restarts: list[str] = []
+        self._containers = [
+            {"Id": f"{bed}", "Name": f"/{bed}", "Config": {"Labels": {}}, "State": state("unhealthy")}
+            for bed in range(beds)
+        ]
+
+    def containers(self, label: str) -> list[Any]:
+        return self._containers
+
+    def restart(self, container: str, grace: int) -> None:
+        time.sleep(0.2)
+        self.restarts.append(container)
+
+
+def test_a_few_are_restarted_side_by_side_and_the_next_ones_later(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(healer, "BUSY", 1000)
+    ward = Ward(healer.AT_MOST + 2)
+    doctor = healer.Healer(ward, STACK, "healer", Heartbeat(tmp_path / "alive", hung=None))  # pyright: ignore
+    began = time.monotonic()
+    doctor.look()
+    assert time.monotonic() - began < 0.2 * healer.AT_MOST, "side by side"
+    assert len(ward.restarts) == healer.AT_MOST
+    doctor.look()
+    assert len(ward.restarts) == healer.AT_MOST, "a machine that is too busy to answer is not made busier"
+    monkeypatch.setattr(healer, "WITHIN", 0.0)
+    doctor.look()
+    assert sorted(ward.restarts) == sorted({str(bed) for bed in range(healer.AT_MOST + 2)}), "each once"
+
+
 @pytest.fixture
 def sick(image, tmp_path, monkeypatch):
     """A container that is healthy while its file is there, checked every second, and a healer that watches it."""
-    monkeypatch.setattr(healer, "ALIVE", tmp_path / "alive")
     monkeypatch.setattr(healer, "BUSY", 1000)  # the tests themselves keep the machine busy
     client = docker.from_env()
     check = {"test": ["CMD", "test", "-e", "/tmp/well"], "interval": 10**9, "timeout": 10**9, "retries": 1}
@@ -100,7 +135,7 @@ def sick(image, tmp_path, monkeypatch):
         restart_policy={"Name": "unless-stopped"},
         detach=True,
     )
-    watcher = healer.Healer(Engine(), STACK, "healer")
+    watcher = healer.Healer(Engine(), STACK, "healer", Heartbeat(tmp_path / "alive", hung=None))
     threading.Thread(target=watcher.run, daemon=True).start()
     until(lambda: health(container) == "healthy")
     yield container
@@ -125,11 +160,11 @@ def until(true, seconds: float = 20) -> None:
         time.sleep(0.1)
 
 
-def test_faults_on_the_real_engine(sick) -> None:
+def test_faults_on_the_real_engine(sick, tmp_path) -> None:
     before = started(sick)
     sick.exec_run(["rm", "/tmp/well"])
     until(lambda: started(sick) != before and health(sick) == "healthy")
-    assert (healer.ALIVE).exists()
+    until(lambda: int((tmp_path / "alive").read_text() or 0) > time.time() + SILENCE - STEP - 1)
     before = started(sick)
     sick.kill()
     until(lambda: started(sick) != before and health(sick) == "healthy", 30)
@@ -147,3 +182,27 @@ def test_the_exceptions_from_hardening_are_these_and_each_has_a_reason() -> None
     rows = {name: dict(images.contract(name).exceptions) for name in images._contract_rows()}
     assert {name: set(found) for name, found in rows.items() if found} == {"healer": {"root", "socket"}}
     assert all(len(reason) > 20 for found in rows.values() for reason in found.values())
+
+
+@pytest.mark.parametrize("helper", ["healer", "gateway-agent"])
+def test_a_helper_that_was_stopped_goes_on_by_its_own_health_check(under, image, tmp_path, helper) -> None:
+    """Nobody else restarts the healer. Neither finds what it talks to here, and is heard all the same."""
+    files = {"vault-secret-id": "none"}
+    env = {
+        "NEXUS_STACK": STACK,
+        "NEXUS_SERVICE": helper,
+        "NEXUS_VAULT_ADDRESS": "http://nobody:8200",
+        "NEXUS_VAULT_SECRET_ID_FILE": "/run/secrets/vault-secret-id",
+        "NEXUS_KONG_ADDRESS": "http://nobody:8001",
+    }
+    running, check = under.run(helper, image("service"), files=files, env=env), images.contract(helper).health
+    under.answers(running, check)
+    hang(running)
+    assert under.ask(running, check)[0] == 0, "it was heard a moment ago"
+    time.sleep(SILENCE + 1)
+    assert hangs(running)
+    assert under.ask(running, check)[0] == 1
+    until(lambda: not hangs(running), 5)
+    under.answers(running, check, within=5)
+    running.reload()
+    assert running.attrs["RestartCount"] == 0 and running.status == "running"

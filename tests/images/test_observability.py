@@ -196,6 +196,8 @@ def test_logs_go_from_logstash_to_elasticsearch_and_are_found_in_kibana(servers)
     viewer_spec = kibana.KibanaSpec(**common("kibana", 64))
     viewer = servers.run(kibana.workload(viewer_spec, "http://elasticsearch:9200"))
     eventually(lambda: viewer.client.get("/api/status").status_code == 503)
+    servers.healthy(viewer)  # as far as it can be by itself: nobody restarts it for what Elasticsearch lacks
+    assert servers.under.ask(viewer.container, viewer.workload.contract.health)[0] != 0
     shipper.container.kill()  # and again after a kill
     store = servers.run(elasticsearch.workload(elastic_spec()))
     servers.healthy(store)
@@ -203,7 +205,7 @@ def test_logs_go_from_logstash_to_elasticsearch_and_are_found_in_kibana(servers)
         logstash.workload(logs_spec(), "http://elasticsearch:9200"), logstash_files(logs_spec()), data=volume
     )
     servers.healthy(shipper)
-    servers.healthy(viewer)
+    servers.under.answers(viewer.container, viewer.workload.contract.health, 90)
     servers.ready(viewer, json.dumps(kibana.INDEX_PATTERN))
     found = viewer.client.get("/api/saved_objects/_find", params={"type": "index-pattern"}).json()["saved_objects"]
     assert [each["attributes"]["title"] for each in found] == ["logs-*"]

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.hanging import hang
+
 pytestmark = pytest.mark.engine
 #: Answers with what it was sent, once the sender has said that it has no more to say; over and over.
 ECHO = (
@@ -85,3 +87,9 @@ def test_a_server_that_comes_back_elsewhere_is_found_again_and_one_that_is_away_
         assert eventually(started, b"three") == b"got three"
     finally:
         holder.remove(force=True)
+
+
+def test_a_relay_that_hangs_does_not_answer_its_health_check(under: Any, image: Any) -> None:
+    started = relay(under, image)
+    hang(started)
+    assert under.ask(started, ["python3", "-SE", "/opt/relay/relay.py", "check"])[0] != 0

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from components.vault import KEEPER_ALIVE
+from tests.hanging import hang
 from tests.images import vault
 from tests.images.vault import TOKEN, Pair, become_root, says, status, unseal_key
 
@@ -213,3 +215,14 @@ def prepared(engine, image):
 def test_the_metrics_need_no_token(prepared):
     text = prepared.vault.get("sys/metrics", params={"format": "prometheus"}).text
     assert re.search(r"^vault_core_unsealed(\{[^}]*\})? 1$", text, re.MULTILINE), text
+
+
+def test_a_keeper_without_vault_works_as_far_as_it_can_and_one_that_hangs_is_found(made):
+    keeper = made.keeper()
+    says(keeper, "does not answer", 20)
+    for _ in range(12):  # through the 5 s of a question and the pauses, which grow
+        assert keeper.exec_run(["sh", "-c", KEEPER_ALIVE])[0] == 0
+        time.sleep(1)
+    hang(keeper)
+    time.sleep(12)
+    assert keeper.exec_run(["sh", "-c", KEEPER_ALIVE])[0] != 0

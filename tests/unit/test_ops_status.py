@@ -9,7 +9,7 @@ import pytest
 
 from infra import catalog
 from infra.settings import Settings
-from ops import console, doctor, inputs, objects, ports, preflight, status
+from ops import console, doctor, inputs, objects, ports, preflight, status, witnesses
 from ops.errors import BAD_INPUT, MACHINE, UNHEALTHY, Failure
 from ops.inputs import Inputs
 from ops.paths import ROOT
@@ -92,6 +92,100 @@ def test_before_the_engines_first_check_the_same_check_is_asked_now(chosen, code
     client = Asked(code)
     assert status.health(container(chosen.services[0], health="starting"), client) == expected
     assert client.commands == [["ask", "it"]]
+
+
+def instances(entry, *healths):
+    """The containers of a service: the first has the ports."""
+    found = [container(entry, health=health) for health in healths]
+    for one in found[1:]:
+        one["NetworkSettings"]["Ports"] = {}
+    return found
+
+
+@pytest.fixture
+def backend(chosen):
+    entry = next(entry for entry in chosen.services if entry.name == "nexus-backend")
+    assert entry.replicas == 2
+    return entry
+
+
+def test_a_service_is_as_well_as_the_worst_of_its_containers_and_reached_where_one_is_published(backend):
+    row = status.of_containers(backend, instances(backend, "healthy", "unhealthy"), None)
+    assert (row.health, row.instances) == ("unhealthy", 2)
+    assert row.endpoints == {"main": "http://127.0.0.1:8000"}
+    assert status.of_containers(backend, instances(backend, "healthy", "healthy"), None).well
+
+
+def test_fewer_containers_than_wanted_are_not_well_and_none_is_missing(backend):
+    row = status.of_containers(backend, instances(backend, "healthy"), None)
+    assert (row.state, row.health, row.instances) == ("running", "unhealthy", 1)
+    assert status.of_containers(backend, [], None).state == status.MISSING
+
+
+def test_a_helper_or_a_neighbour_does_not_count_as_the_service(chosen, backend):
+    helper, neighbour = container(backend), container(chosen.services[0])
+    helper["Config"]["Labels"]["nexus.kind"] = "helper"
+    assert status.of_containers(backend, [helper, neighbour], None).state == status.MISSING
+
+
+@pytest.fixture
+def said_of(monkeypatch, chosen):
+    """The rows of a platform whose containers are all healthy, with what witnesses say who know ``answers``."""
+
+    def rows(entries=None, *, listed=None, routed=None):
+        asked = []
+
+        def consul(client, container, address):
+            asked.append(("consul", container, address))
+            return witnesses.Verdicts(listed or {})
+
+        def gateway(client, container, address, services):
+            asked.append(("kong", container, address, set(services)))
+            return witnesses.Verdicts(routed or {})
+
+        monkeypatch.setattr(witnesses, "consul", consul)
+        monkeypatch.setattr(witnesses, "gateway", gateway)
+        entries = chosen.services if entries is None else entries
+        found = [container(entry) for entry in entries]
+        for one in found:
+            one["Id"] = f"id-of-{one['Config']['Labels']['nexus.service']}"
+        rows = [status.row(entry, container(entry), None) for entry in entries]
+        rows += [status.row(entry, None, None) for entry in chosen.services if entry not in entries]
+        return {row.name: row for row in status.with_witnesses(chosen, None, found, rows)}, asked
+
+    return rows
+
+
+def test_a_service_is_well_when_engine_consul_and_gateway_agree(chosen, said_of):
+    names = [entry.name for entry in chosen.services]
+    rows, asked = said_of(listed=dict.fromkeys(names, "passing"), routed=dict.fromkeys(names, "HEALTHY"))
+    assert all(row.well for row in rows.values())
+    published = {entry.name for entry in chosen.services if entry.kind == "service" and entry.routes}
+    assert {name for name, row in rows.items() if row.gateway} == published and len(published) == 20
+    assert asked == [
+        ("consul", "id-of-consul", "http://127.0.0.1:3000"),
+        ("kong", "id-of-kong", "http://127.0.0.1:3100", published),
+    ]
+
+
+def test_one_witness_against_it_is_enough(chosen, said_of):
+    names = [entry.name for entry in chosen.services]
+    passing, healthy = dict.fromkeys(names, "passing"), dict.fromkeys(names, "HEALTHY")
+    rows, _ = said_of(listed={**passing, "kibana": "critical"}, routed={**healthy, "files": "UNHEALTHY"})
+    assert {name for name, row in rows.items() if not row.well} == {"kibana", "files"}
+    rows, _ = said_of(listed={}, routed=healthy)
+    assert rows["postgres"].discovery == "absent" and not any(row.well for row in rows.values())
+
+
+def test_who_is_not_up_is_not_asked(chosen, said_of):
+    only = [entry for entry in chosen.services if entry.name in ("postgres", "redis")]
+    rows, asked = said_of(only)
+    assert asked == [] and rows["postgres"].well and rows["postgres"].discovery is None
+
+
+def test_a_witness_that_does_not_run_is_asked_in_no_container(chosen):
+    described = container(next(entry for entry in chosen.services if entry.name == "consul"), state="exited")
+    assert status.running([described], "consul") == ""
 
 
 def test_a_shell_check_is_asked_through_a_shell_and_a_disabled_one_not_at_all(chosen):

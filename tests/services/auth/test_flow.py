@@ -17,7 +17,7 @@ def test_one_login_gives_tokens_for_a_user_by_role(provider, cli):
     assert said["iss"] == provider.issuer
     assert said["aud"] == provider.url
     assert (said["gw"].partition(":v")[0], said["roles"]) == ("operator", ["operator", "user"])
-    assert said["exp"] - said["iat"] == tokens.seconds == 600
+    assert said["exp"] - said["iat"] == tokens.seconds == 300
     assert {"sub", "jti", "client_id", "scope", "sid"} <= said.keys()
     assert tokens.claims["preferred_username"] == world.OPERATOR
     assert tokens.claims["email"] == "olga@example.org"
