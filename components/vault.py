@@ -26,9 +26,9 @@ HERE = Path(__file__).parent
 CONFIG, SERVER = "vault.hcl", "vault_server.sh"
 KEEPER, POLICY, TOKEN = "vault_keeper.sh", "stack-policy.hcl", "stack-token"
 POLICY_SOURCE = "vault_stack_policy.hcl"
-#: The keeper's last word, and that it still turns: it writes down until when it need not be heard.
+#: The keeper's last word; and whether it still turns, as it writes down until when it need not be heard.
 KEEPER_READY = "grep -qx ready /tmp/state || { cat /tmp/state; exit 1; }"
-KEEPER_ALIVE = 'read -r until < /tmp/alive && [ "$(date +%s)" -le "$until" ]'
+KEEPER_ALIVE = 'cat /tmp/state; read -r until < /tmp/alive && [ "$(date +%s)" -le "$until" ]'
 
 
 class VaultSpec(BaseModel):

@@ -1,0 +1,102 @@
+"""Each container is killed once and hung once, service or helper, and is well again by itself and alone."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+
+import pytest
+from docker.models.containers import Container
+
+from ops import inputs, status
+from tests.e2e.whole.platform import Platform, eventually
+from tests.hanging import hang, hangs
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(2400)]
+#: Seconds until a container is well again: of 95 in 100, and of all.
+KILLED, HUNG = (30, 45), (45, 45)
+#: Containers that are harmed at the same time; the healer restarts no more at once.
+TOGETHER = 4
+#: These are told to go on by their own health check before the healer would restart them.
+RESUMED = {"healer", "gateway-agent"}
+
+
+def kill(container: Container) -> None:
+    """As if its first process had crashed: ``docker kill`` would end the engine's own restart policy, too."""
+    container.reload()
+    os.kill(container.attrs["State"]["Pid"], signal.SIGKILL)
+
+
+def said(line: str) -> None:
+    """A line of the table, to be read with ``pytest -s``, or when the test fails."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+class Ward:
+    """Harms containers of a platform and watches them recover."""
+
+    def __init__(self, platform: Platform) -> None:
+        self.platform, self.prefix = platform, f"nexus-{platform.stack}-"
+        self.chosen = inputs.load(platform.stack)
+
+    def names(self) -> list[str]:
+        """Every container that runs all the time."""
+        running = [c.name for c in self.platform.containers() if c.status == "running"]
+        return sorted(name.removeprefix(self.prefix) for name in running if name)
+
+    def batches(self) -> list[list[str]]:
+        """All of them, a few at a time, neighbours of the alphabet apart; the healer by itself, as it heals others."""
+        others = [name for name in self.names() if name != "healer"]
+        count = math.ceil(len(others) / TOGETHER)
+        return [["healer"], *(others[first::count] for first in range(count))]
+
+    def well(self) -> set[str]:
+        """The containers that answer their check and of which, for services, Consul and gateway say so too."""
+        rows = {row.name: row for row in status.collect(self.chosen)}
+        found = set()
+        for container in self.platform.containers():
+            name, labels = container.name.removeprefix(self.prefix), container.labels
+            row = rows.get(labels["nexus.service"]) if labels["nexus.kind"] == "service" else None
+            if (row is None or row.well) and not hangs(container):
+                container.reload()
+                found |= {name} if status.health(container.attrs, self.platform.engine) == status.HEALTHY else set()
+        return found
+
+    def recover(self, names: list[str], harm: Callable[[Container], None], within: float) -> dict[str, float]:
+        """Seconds until each of ``names`` is well after ``harm``, and nothing else was started anew."""
+        eventually(lambda: len(self.platform.well()) == 32, 90)
+        before, began, took = self.platform.started(), dict[str, float](), dict[str, float]()
+        for name in names:
+            began[name] = time.monotonic()
+            harm(self.platform.container(name))
+        end = time.monotonic() + 2 * within  # a late one is a number in the table, too
+        while took.keys() != set(names) and time.monotonic() < end:
+            for name in self.well() & set(names) - took.keys():
+                took[name] = time.monotonic() - began[name]
+            time.sleep(0.5)
+        after = self.platform.started()
+        assert {name.removeprefix(self.prefix) for name in after if after[name] != before.get(name)} <= set(names)
+        for name in names:
+            if harm is kill or name not in RESUMED:
+                assert after[self.prefix + name] != before[self.prefix + name], f"{name} was not started anew"
+            said(f"{name:24} {took.get(name, math.inf):6.1f} s   load {os.getloadavg()[0]:.1f}")
+        return {name: took.get(name, math.inf) for name in names}
+
+
+@pytest.mark.parametrize(("harm", "limits"), [(kill, KILLED), (hang, HUNG)], ids=["killed", "hung"])
+def test_each_container_is_well_again_by_itself_and_no_other_is_restarted(
+    platform: Platform, harm: Callable[[Container], None], limits: tuple[int, int]
+) -> None:
+    ward, took = Ward(platform), dict[str, float]()
+    for batch in ward.batches():
+        took |= ward.recover(batch, harm, limits[1])
+    times = sorted(took.values())
+    usual, longest = times[math.ceil(0.95 * len(times)) - 1], times[-1]
+    said(f"{len(times)} containers: median {times[len(times) // 2]:.1f} s, p95 {usual:.1f} s, longest {longest:.1f} s")
+    assert len(times) == len(ward.names()) >= 39
+    assert usual <= limits[0] and longest <= limits[1], {name: took[name] for name in took if took[name] > limits[0]}
