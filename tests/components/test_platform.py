@@ -76,6 +76,24 @@ def test_every_container_is_hardened_limited_and_checked(dev: Recorder) -> None:
         assert not {"privileged", "pidMode", "ipcMode", "networkMode", "devices"} & {k for k, v in inputs.items() if v}
 
 
+def test_the_engine_asks_each_container_for_itself_alone_and_an_up_also_for_what_it_needs(dev: Recorder) -> None:
+    asked = {name: tuple(inputs["healthcheck"]["tests"][1:]) for name, inputs in containers(dev).items()}
+    gates = {r.inputs["container"]: tuple(r.inputs["command"]) for r in dev.of(EXEC)}
+    for name in ("kong", "kibana", "vault"):
+        contract = images.contract(name)
+        assert asked[name] == contract.alive != contract.health, name
+        assert asked[name] != gates[containers(dev)[name]["name"]], name
+    for entry in APPLICATIONS:
+        assert (asked[entry.name][-1], gates[containers(dev)[entry.name]["name"]][-1]) == ("/health", "/ready")
+
+
+def test_who_serves_nothing_is_heard_in_seconds_and_not_in_minutes(dev: Recorder) -> None:
+    for name in ("healer", "gateway-agent", "vault-keeper"):
+        assert "/tmp/alive" in containers(dev)[name]["healthcheck"]["tests"][-1], name
+    assert not [name for name, inputs in containers(dev).items() if "-mmin" in str(inputs["healthcheck"])]
+    assert {inputs["healthcheck"]["interval"] for inputs in containers(dev).values()} == {"10s"}
+
+
 def test_the_number_of_its_processes_is_limited_for_every_container(dev: Recorder) -> None:
     limits = {r.inputs["container"]: r.inputs["pids"] for r in dev.of(EXEC)}
     assert set(limits) == {inputs["name"] for inputs in containers(dev).values()}
