@@ -50,6 +50,16 @@ SourceOption = Annotated[
         show_default=False,
     ),
 ]
+
+
+class PreviewFormat(StrEnum):
+    """How a preview is written."""
+
+    TEXT = "text"
+    MARKDOWN = "markdown"
+    JSON = "json"
+
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document (docs/schemas) instead of text.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Refresh = Annotated[bool, typer.Option(help="Compare the state with what really runs first, so that drift is seen.")]
@@ -67,30 +77,63 @@ def run(verb: str, /, module: str = "", function: str = "run", **options: Any) -
 @app.command()
 def up(
     stack: Stack,
+    *,
     source: SourceOption = None,
     refresh: Refresh = True,
     lock_timeout: LockTimeout = 60,
     timeout: Timeout = 3600,
+    plan: Annotated[
+        str | None,
+        typer.Option(help="Do what this file of `preview --save-plan` says, or nothing.", show_default=False),
+    ] = None,
 ) -> None:
     """Create or update an environment and wait until it is healthy.
 
     Whatever it lacks is made first: Docker engine, Pulumi, plugins, images.
     """
-    run("up", stack=stack, source=source, refresh=refresh, lock_timeout=lock_timeout, timeout=timeout)
+    run(
+        "up", stack=stack, source=source, refresh=refresh, lock_timeout=lock_timeout, timeout=timeout, plan_file=plan
+    )  # fmt: skip
 
 
 @app.command()
 def preview(
     stack: Stack,
+    *,
     source: SourceOption = None,
+    format: Annotated[
+        PreviewFormat, typer.Option("--format", help="text: to read here; markdown: to post; json: for programs.")
+    ] = PreviewFormat.TEXT,
     json: Json = False,
     refresh: Refresh = False,
     expect_no_changes: Annotated[
         bool, typer.Option("--expect-no-changes", help="Fail when anything would change.")
     ] = False,
+    save_plan: Annotated[
+        str | None, typer.Option(help="A file to write the plan to, for `up --plan`.", show_default=False)
+    ] = None,
 ) -> None:
-    """Show what `up` would change."""
-    run("preview", stack=stack, source=source, as_json=json, refresh=refresh, expect_no_changes=expect_no_changes)
+    """Show what `up` would change, why, and what it risks."""
+    form = "json" if json else format.value
+    run(
+        "preview", stack=stack, source=source, form=form, refresh=refresh,
+        expect_no_changes=expect_no_changes, save_plan=save_plan,
+    )  # fmt: skip
+
+
+@app.command()
+def comment(
+    documents: Annotated[list[str], typer.Argument(help="Files of `preview --json`.", show_default=False)],
+    repository: Annotated[
+        str | None, typer.Option(help="OWNER/NAME. Default: GITHUB_REPOSITORY.", show_default=False)
+    ] = None,
+    pull: Annotated[
+        int | None, typer.Option(help="The pull request's number. Default: that of the event.", show_default=False)
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the comment instead.")] = False,
+) -> None:
+    """Write previews into a pull request: one comment for all environments."""
+    run("comment", documents=documents, repository=repository, pull=pull, dry_run=dry_run)
 
 
 @app.command()

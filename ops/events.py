@@ -54,6 +54,7 @@ class Tracker:
     changes: Counter[str] = field(default_factory=Counter)
     drifted: list[str] = field(default_factory=list)
     outputs: dict[str, Any] = field(default_factory=dict)
+    policies: list[Mapping[str, Any]] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
 
     def __call__(self, event: Mapping[str, Any]) -> None:
@@ -66,6 +67,8 @@ class Tracker:
             self._fail(event["resOpFailedEvent"]["metadata"])
         elif "diagnosticEvent" in event:
             self._say(event["diagnosticEvent"])
+        elif "policyEvent" in event:
+            self.policies.append(event["policyEvent"])
         elif "summaryEvent" in event:
             self.changes.update(event["summaryEvent"].get("resourceChanges") or {})
 

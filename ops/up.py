@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from ops import console, inputs, locks, repair, session, status, update
+from ops import console, inputs, locks, plan, repair, session, status, update
 from ops import source as sources
 from ops.errors import UNHEALTHY, Failure
 from ops.events import Tracker
@@ -14,26 +14,36 @@ from ops.session import Session
 SETTLE = 60.0
 
 
-def run(stack: str, source: str | None, refresh: bool, lock_timeout: int, timeout: int) -> int:
-    """Create or update the stack; ends with a table of services."""
+def run(
+    stack: str, source: str | None, *, refresh: bool, lock_timeout: int, timeout: int, plan_file: str | None = None
+) -> int:
+    """Create or update the stack, as a plan says if there is one; ends with a table of services."""
     inputs.load(stack)  # a wrong setting is said before anything else is looked at
+    planned = plan.read(plan_file) if plan_file else None
     started = time.monotonic()
     with locks.hold(stack, f"up {stack}", lock_timeout, console.say):
         current = session.begin(stack, source, images=True, ports=True)
-        tracker = provision(current, refresh=refresh, wait=lock_timeout, timeout=timeout)
+        held = plan.hold(planned, current) if planned else None
+        refresh = planned.refresh if planned else refresh
+        tracker = provision(current, refresh=refresh, wait=lock_timeout, timeout=timeout, held=held)
         rows = settled(current)
     finish(current, tracker, rows, time.monotonic() - started)
     return 0 if all(row.well for row in rows) else UNHEALTHY
 
 
-def provision(current: Session, *, refresh: bool, wait: float, timeout: float) -> Tracker:
-    """Repair what a killed run left, then update; a stack that exists is compared with the real world first."""
+def provision(
+    current: Session, *, refresh: bool, wait: float, timeout: float, held: list[str] | None = None
+) -> Tracker:
+    """Repair what a killed run left, then update; a stack that exists is compared with the real world first.
+
+    ``held`` are arguments that hold Pulumi to a plan; then nothing is brought back first, as the plan says all.
+    """
     repair.before(current.workspace, wait, console.say)
     started, healed = time.monotonic(), None
     made = current.workspace.ensure()
-    arguments = ["--skip-preview", "--parallel", update.PARALLEL]
+    arguments = ["--skip-preview", "--parallel", update.PARALLEL, *(held or [])]
     if refresh and not made:
-        healed = heal(current, arguments, timeout)
+        healed = heal(current, arguments, timeout) if held is None else None
         arguments = [*arguments, "--refresh"]
     tracker = update.apply(current.workspace, "up", arguments, timeout)
     if healed:
