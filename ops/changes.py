@@ -19,7 +19,7 @@ ACTIONS = ("create", "update", "replace", "delete")
 ORDER = ("delete", "replace", "update", "create")
 #: Characters of a value that is shown.
 LONGEST = 80
-GONE = "the program no longer has it"
+GONE = "no longer in the program"
 LEFT_OVER = "left by a replacement that was stopped half-way"
 DEPENDS = "what it depends on is replaced"
 MARKED = "it is marked to be made anew"

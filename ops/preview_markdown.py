@@ -62,24 +62,29 @@ def _page(previews: Sequence[Preview], detail: Detail, link: str) -> str:
     told = [one for one in previews if not one.quiet or one.failed]
     quiet = [code(one.stack) for one in previews if one.quiet and not one.failed]
     parts = [f"{MARKER}\n{TITLE}"]
-    room = LINES - PAGE
-    for number, one in enumerate(told):
-        share = room // (len(told) - number) - SECTION
-        section, used = _section(one, detail, max(0, share), link)
-        room -= used + SECTION
-        parts.append(section)
+    lines = [[*_policies(one.violations, detail), *_lines(one.changes, detail)] for one in told]
+    rooms = shares([len(own) for own in lines], LINES - PAGE - SECTION * len(told))
+    parts += [_section(one, own, room, detail, link) for one, own, room in zip(told, lines, rooms, strict=True)]
     parts += [f"No changes in {', '.join(quiet)}."] if quiet else []
     parts += [f"[The run]({link}) has each preview as JSON, and the plans."] if link else []
     return "\n\n".join(parts) + "\n"
 
 
-def _section(preview: Preview, detail: Detail, room: int, link: str) -> tuple[str, int]:
-    """One environment, and how many lines of its own it has above the fold."""
+def shares(needs: Sequence[int], room: int) -> list[int]:
+    """How much of the room each gets: what it needs if that is little, else as much as any other."""
+    given, left = [0] * len(needs), max(0, room)
+    for number, index in enumerate(sorted(range(len(needs)), key=needs.__getitem__)):
+        given[index] = min(needs[index], left // (len(needs) - number))
+        left -= given[index]
+    return given
+
+
+def _section(preview: Preview, lines: Sequence[str], room: int, detail: Detail, link: str) -> str:
+    """One environment, with so many of its lines above the fold."""
     if preview.failed:
         where = f"[log]({link})" if link else "log"
         why = f"It failed before it could say what would change: see its {where}."
-        return f"### {code(preview.stack)}: no preview\n\n{why}", 0
-    lines = [*_policies(preview.violations, detail), *_lines(preview.changes, detail)]
+        return f"### {code(preview.stack)}: no preview\n\n{why}"
     shown, folded = lines[:room], lines[room:]
     details = _properties(preview.changes) if detail.properties else []
     parts = [heading(preview), "\n".join(shown)] if shown else [heading(preview)]
@@ -87,7 +92,7 @@ def _section(preview: Preview, detail: Detail, room: int, link: str) -> tuple[st
         summary = " and ".join([*([f"{len(folded)} more"] if folded else []), *(["every property"] if details else [])])
         inner = [part for part in ("\n".join(folded), "\n".join(details)) if part]
         parts.append("\n\n".join([f"<details><summary>{summary}</summary>", *inner, "</details>"]))
-    return "\n\n".join(parts), len(shown)
+    return "\n\n".join(parts)
 
 
 def heading(preview: Preview) -> str:
@@ -128,8 +133,9 @@ def line(one: Change, *, values: bool) -> str:
 
 
 def plain(why: str) -> str:
-    """A reason of the table, which has parts of the plan in it (paths, addresses): nothing of them is markup."""
-    return why if re.fullmatch(r"[A-Za-z0-9 ,;:()-]+", why) else code(why, SAYING)
+    """A reason of the table; parts of the plan in it, such as paths and addresses, are code."""
+    words = (word if re.fullmatch(r"[A-Za-z0-9,;:()'-]+", word) else code(word, SAYING) for word in why.split())
+    return " ".join(words)
 
 
 def _cause(one: Change, values: bool) -> str:

@@ -1,6 +1,5 @@
-"""Updates and previews, from the engine's events and from a CLI that behaves like Pulumi's."""
+"""Updates, from the engine's events and from a CLI that behaves like Pulumi's."""
 
-import json
 import os
 import signal
 import subprocess
@@ -8,10 +7,9 @@ import sys
 import time
 from pathlib import Path
 
-import jsonschema
 import pytest
 
-from ops import paths, preview, update
+from ops import paths, update
 from ops.errors import BAD_INPUT, Failure
 from ops.events import Tracker
 from ops.paths import ROOT
@@ -19,7 +17,6 @@ from ops.workspace import Workspace
 
 URN = "urn:pulumi:dev::nexus::docker:index/container:Container::"
 TYPE = "docker:index/container:Container"
-SECRET = {preview.SIGNATURE: "1b47061264138c4ac30d75fd1eb44270", "ciphertext": "[secret]"}
 
 
 def event(kind, op, name, **more):
@@ -90,51 +87,6 @@ def test_a_failed_update_names_the_resource_and_what_its_plugin_said(monkeypatch
 def test_a_failure_before_any_resource_is_left_as_it_is():
     failure = Failure("wrong passphrase", "why", "remedy", BAD_INPUT)
     assert update.explain(Tracker(), failure) is failure
-
-
-def pre(op, name, **more):
-    return event("resourcePreEvent", op, name, **more)
-
-
-def test_a_preview_shows_changed_properties_with_secrets_masked_and_follows_the_schema():
-    events = [
-        pre("update", "redis-server", old={"memory": 1, "envs": [SECRET]}, new={"memory": 2, "envs": [SECRET]},
-            detailedDiff={"memory": {"kind": "update"}, "envs[0]": {"kind": "update"}}),
-        pre("create-replacement", "kong-server"),
-        pre("replace", "kong-server", old={"image": "a"}, new={"image": preview.UNKNOWN},
-            detailedDiff={"image": {"kind": "update-replace"}}),
-        pre("delete-replaced", "kong-server"),
-        pre("same", "consul-server"), pre("create", "new-server"), pre("delete", "old-server"),
-        {"summaryEvent": {"resourceChanges": {"same": 1, "update": 1}}},
-    ]  # fmt: skip
-    tracker = Tracker()
-    changes = preview.collect(events, tracker)
-    document = preview.document("dev", changes, tracker.changes)
-    schema = json.loads((ROOT / "docs" / "schemas" / "preview.schema.json").read_text())
-    jsonschema.Draft202012Validator(schema).validate(document)
-    assert document["changes"] == {"create": 1, "update": 1, "replace": 1, "delete": 1, "same": 1}
-    assert [(step["op"], step["name"]) for step in document["steps"]] == [
-        ("update", "redis-server"), ("replace", "kong-server"), ("create", "new-server"), ("delete", "old-server"),
-    ]  # fmt: skip
-    envs, memory = document["steps"][0]["properties"]
-    assert (envs["old"], envs["new"]) == ("[secret]", "[secret]")
-    assert (memory["old"], memory["new"]) == (1, 2)
-    assert document["steps"][1]["properties"][0]["new"] == "(known after up)"
-
-
-@pytest.mark.parametrize(
-    ("path", "expected"),
-    [("a", {"b": [{"c": "[secret]"}]}), ("a.b[0].c", "[secret]"), ("a.b[0].c.deeper", "[secret]"), ("a.b[7]", None),
-     ('a["b"][0]["c"]', "[secret]"), ("nowhere.at.all", None)],
-)  # fmt: skip
-def test_values_are_found_by_path_and_secrets_never_shown(path, expected):
-    assert preview.value({"a": {"b": [{"c": SECRET}]}}, path) == expected
-
-
-def test_a_long_value_is_one_short_line():
-    shown = preview.text({"text": "line\n" * 100})
-    assert len(shown) <= preview.LONGEST and "\n" not in shown
-    assert preview.text(None) == "(none)"
 
 
 FAKE = """#!{python}
@@ -236,21 +188,3 @@ def test_an_interruption_asks_pulumi_to_stop_and_waits_for_it(running, fake):
     assert ends(fake.log)[-2:] == ["asked to stop", "ended"]
     assert "Press Ctrl-C again" in errors
     assert running.returncode != 0
-
-
-def test_a_preview_leaves_out_items_of_a_set_that_only_moved() -> None:
-    def label(value: str) -> dict[str, object]:
-        return {"__defaults": [], "label": "nexus.files", "value": value}
-
-    step = preview.change(
-        {
-            "op": "replace",
-            "type": "docker:index/container:Container",
-            "urn": "urn:pulumi:dev::nexus::docker:index/container:Container::redis-server",
-            "old": {"inputs": {"labels": [label("same"), label("one")]}},
-            "new": {"inputs": {"labels": [label("same"), label("two")]}},
-            "detailedDiff": {"labels[0]": {"kind": "update-replace"}, "labels[1]": {"kind": "update-replace"}},
-        }
-    )
-    (changed,) = step.properties
-    assert (changed.path, changed.old) == ("labels[1]", {"label": "nexus.files", "value": "one"})
