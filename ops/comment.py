@@ -29,7 +29,8 @@ def run(documents: Sequence[str], repository: str | None, pull: int | None, dry_
         console.write(body)
         return 0
     number = pull or pull_request()
-    console.say(write(github.connect(repository or _repository()), number, body, quiet=quiet))
+    with github.connect(repository or _repository()) as api:
+        console.say(write(api, number, body, quiet=quiet))
     return 0
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -124,7 +125,8 @@ def refused(answer: httpx.Response, method: str, repository: str) -> Failure:
     return Failure(what, f"{why} ({repository}){f': {said}' if said else ''}", remedy, FAILED)
 
 
-def connect(repository: str) -> Api:
+@contextmanager
+def connect(repository: str) -> Iterator[Api]:
     """The API with the token that Actions gives, from GITHUB_TOKEN or the file named in GITHUB_TOKEN_FILE."""
     import httpx
 
@@ -135,7 +137,8 @@ def connect(repository: str) -> Api:
         "User-Agent": "nexus-infra",
     }
     address = os.environ.get("GITHUB_API_URL") or API
-    return Api(httpx.Client(base_url=address, headers=headers, timeout=ANSWER), repository)
+    with httpx.Client(base_url=address, headers=headers, timeout=ANSWER) as client:
+        yield Api(client, repository)
 
 
 def token() -> str:

@@ -163,7 +163,7 @@ def ranges(names: Iterable[str]) -> list[str]:
     found: list[str] = []
     for name in names:
         number = re.search(r"(?<!\d)(0|[1-9]\d{0,8})$", name)
-        if number:
+        if number and len(name) < NAME // 2:  # a longer one may be cut where it is shown
             prefixes.setdefault(name[: number.start()], []).append(int(number[1]))
         else:
             found.append(name)
@@ -221,9 +221,9 @@ def _too_much(previews: Sequence[Preview], link: str) -> str:
 
 def code(shown: str, longest: int = NAME) -> str:
     """Any text as one code span."""
-    line = "".join(_visible(character) for character in shown) or "(empty)"
+    line = (shown if shown.isprintable() else "".join(map(_visible, shown))) or "(empty)"
     if len(line) > longest:
-        line = f"{line[: longest - 20]}… ({len(shown)} characters)"
+        line = f"{line[: longest - 40]}…{line[-20:]} ({len(shown)} characters)"
     fence = "`" * (max(map(len, re.findall("`+", line)), default=0) + 1)
     pad = " " if line[0] in "` " or line[-1] in "` " else ""
     return f"{fence}{pad}{line}{pad}{fence}"
