@@ -71,14 +71,15 @@ def make(current: Session, found: Iterable[Change], *, refresh: bool, pulumi: Pa
     )
 
 
+def files(stack: str, root: Path = paths.ROOT) -> dict[str, str]:
+    """What can be said without Pulumi of what a plan is computed from."""
+    own = f"Pulumi.{stack}.yaml"
+    return {"stack": stack, "tree": tree(root, exclude=own), "settings": settings(root / own)}
+
+
 def ground(workspace: Workspace) -> dict[str, str]:
     """What a plan is computed from: another of these, another plan."""
-    return {
-        "stack": workspace.stack,
-        "tree": tree(workspace.root, exclude=f"Pulumi.{workspace.stack}.yaml"),
-        "settings": settings(workspace.root / f"Pulumi.{workspace.stack}.yaml"),
-        "state": state(workspace),
-    }
+    return {**files(workspace.stack, workspace.root), "state": state(workspace)}
 
 
 def operations(found: Iterable[Change]) -> tuple[tuple[str, str, str], ...]:
@@ -176,14 +177,13 @@ GROUND = {
 }
 
 
-def require_fresh(plan: Plan, workspace: Workspace) -> None:
-    """Raise a Failure unless files, settings and state are those the plan was made from."""
-    now = ground(workspace)
-    facts = {"commit": plan.commit[:12], "stack": workspace.stack}
+def require_fresh(plan: Plan, now: Mapping[str, str]) -> None:
+    """Raise a Failure unless files, settings and state (as far as ``now`` has them) are those the plan was made from."""
+    facts = {"commit": plan.commit[:12], "stack": now["stack"]}
     stale = [
         text.format(**facts | {"was": getattr(plan, part) or "no stack", "now": now[part] or "no stack"})
         for part, text in GROUND.items()
-        if getattr(plan, part) != now[part]
+        if getattr(plan, part) != now.get(part, getattr(plan, part))
     ]
     if stale:
         made = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(plan.time))
@@ -220,7 +220,7 @@ def hold(plan: Plan, current: Session) -> list[str]:
     """Compute what `up` would do and compare it with the plan; arguments that hold Pulumi to it while it runs."""
     from ops import preview
 
-    require_fresh(plan, current.workspace)
+    require_fresh(plan, ground(current.workspace))
     console.say("computing what there is to do, to compare it with the plan")
     found, _ = preview.compute(current.workspace, refresh=plan.refresh)
     require_same(plan, found)

@@ -20,6 +20,8 @@ def run(
     """Create or update the stack, as a plan says if there is one; ends with a table of services."""
     inputs.load(stack)  # a wrong setting is said before anything else is looked at
     planned = plan.read(plan_file) if plan_file else None
+    if planned:
+        plan.require_fresh(planned, plan.files(stack))  # the rest needs Pulumi
     started = time.monotonic()
     with locks.hold(stack, f"up {stack}", lock_timeout, console.say):
         current = session.begin(stack, source, images=True, ports=True)
