@@ -178,7 +178,7 @@ GROUND = {
 
 
 def require_fresh(plan: Plan, now: Mapping[str, str]) -> None:
-    """Raise a Failure unless files, settings and state (as far as ``now`` has them) are those the plan was made from."""
+    """Raise a Failure unless what ``now`` has of files, settings and state is what the plan was made from."""
     facts = {"commit": plan.commit[:12], "stack": now["stack"]}
     stale = [
         text.format(**facts | {"was": getattr(plan, part) or "no stack", "now": now[part] or "no stack"})

@@ -28,6 +28,8 @@ NAME, SAYING, CAUSES = 120, 240, 3
 #: Characters that are invisible, move others or end a line: shown by their number.
 HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 REMOVING = ("delete", "replace")
+#: A word that is no markup, address or name, wherever it stands.
+PLAIN = r"[A-Za-z0-9:()'-]*"
 
 
 @dataclass(frozen=True)
@@ -134,8 +136,9 @@ def line(one: Change, *, values: bool) -> str:
 
 def plain(why: str) -> str:
     """A reason of the table; parts of the plan in it, such as paths and addresses, are code."""
-    words = (word if re.fullmatch(r"[A-Za-z0-9,;:()'-]+", word) else code(word, SAYING) for word in why.split())
-    return " ".join(words)
+    words = (re.fullmatch(r"(.*?)([,;]*)", word) for word in why.split())
+    parts = ((found[1], found[2]) for found in words if found)
+    return " ".join(f"{part if re.fullmatch(PLAIN, part) else code(part, SAYING)}{end}" for part, end in parts)
 
 
 def _cause(one: Change, values: bool) -> str:
