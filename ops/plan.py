@@ -32,6 +32,14 @@ VERSION = 1
 SALT = "encryptionsalt"
 #: Where a file that git does not know yet belongs to the program all the same.
 PROGRAM = ("components", "infra", "offline", "ops", "plugins", "services")
+#: What each part of a plan's ground is, for people.
+GROUND = {
+    "stack": "it is of the stack {was}, not {now}",
+    "tree": "the files are not those it was made from (commit {commit})",
+    "source": "it was made with --source {was}, this is {now}",
+    "settings": "the settings in Pulumi.{stack}.yaml are others",
+    "state": "the state was written since: was {was}, is {now}",
+}
 
 
 @dataclass(frozen=True)
@@ -59,9 +67,13 @@ class Plan:
 def make(current: Session, found: Iterable[Change], *, refresh: bool, pulumi: Path) -> Plan:
     """The plan of changes that were just computed; ``pulumi`` is where Pulumi wrote its own, if it did."""
     found = list(found)
+    now = ground(current)
     return Plan(
-        **ground(current.workspace),
-        source=current.source,
+        stack=now["stack"],
+        source=now["source"],
+        tree=now["tree"],
+        settings=now["settings"],
+        state=now["state"],
         refresh=refresh,
         time=int(time.time()),
         commit=_git(current.workspace.root, "rev-parse", "HEAD"),
@@ -77,9 +89,10 @@ def files(stack: str, root: Path = paths.ROOT) -> dict[str, str]:
     return {"stack": stack, "tree": tree(root, exclude=own), "settings": settings(root / own)}
 
 
-def ground(workspace: Workspace) -> dict[str, str]:
+def ground(current: Session) -> dict[str, str]:
     """What a plan is computed from: another of these, another plan."""
-    return {**files(workspace.stack, workspace.root), "state": state(workspace)}
+    workspace = current.workspace
+    return {**files(workspace.stack, workspace.root), "source": current.source, "state": state(workspace)}
 
 
 def operations(found: Iterable[Change]) -> tuple[tuple[str, str, str], ...]:
@@ -168,15 +181,6 @@ def read(file: str) -> Plan:
     raise Failure(f"{file} is no plan", why, "write one: `./nexus preview STACK --save-plan FILE`", BAD_INPUT)
 
 
-#: What each part of a plan's ground is, for people.
-GROUND = {
-    "stack": "it is of the stack {was}, not {now}",
-    "tree": "the files are not those it was made from (commit {commit})",
-    "settings": "the settings in Pulumi.{stack}.yaml are others",
-    "state": "the state was written since: was {was}, is {now}",
-}
-
-
 def require_fresh(plan: Plan, now: Mapping[str, str]) -> None:
     """Raise a Failure unless what ``now`` has of files, settings and state is what the plan was made from."""
     facts = {"commit": plan.commit[:12], "stack": now["stack"]}
@@ -220,7 +224,7 @@ def hold(plan: Plan, current: Session) -> list[str]:
     """Compute what `up` would do and compare it with the plan; arguments that hold Pulumi to it while it runs."""
     from ops import preview
 
-    require_fresh(plan, ground(current.workspace))
+    require_fresh(plan, ground(current))
     console.say("computing what there is to do, to compare it with the plan")
     found, _ = preview.compute(current.workspace, refresh=plan.refresh)
     require_same(plan, found)

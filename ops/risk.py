@@ -225,10 +225,13 @@ def revisions(step: Step, _world: World) -> str:
 
 
 def _acknowledged(inputs: Inputs) -> set[str]:
+    """What the run is told (components/migrations.py) is a list of databases, as JSON in one of its variables."""
+    env = inputs.get("env")
+    told = [text for text in env.values() if '"acknowledged"' in str(text)] if isinstance(env, Mapping) else []
     try:
-        targets = json.loads((inputs.get("env") or {}).get("NEXUS_MIGRATIONS") or "[]")
-        return {f"{target['database']} {one}" for target in targets for one in target.get("acknowledged") or ()}
-    except (ValueError, KeyError, TypeError, AttributeError):
+        targets = [target for text in told for target in json.loads(text)]
+        return {f"{target['database']} {one}" for target in targets for one in target["acknowledged"]}
+    except (ValueError, KeyError, TypeError):
         return set()
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ops import changes, preview
+from ops import changes, preview, preview_markdown
 from ops.changes import Change, Preview
 from ops.events import Tracker
 from ops.steps import SIGNATURE
@@ -58,3 +59,26 @@ def previewed(name: str, *events: Mapping[str, Any]) -> Preview:
     tracker = Tracker()
     found = changes.collect(events or recorded(name), tracker)
     return preview.of(name, found, tracker)
+
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs/pull-requests.md"
+BEGIN, END = "<!-- the comment: written by `.venv/bin/python -m tests.unit.plans` -->\n", "<!-- its end -->\n"
+#: What the walk-through is about: recorded plans, and the environment that each stands for.
+SHOWN = {"dev": "added-service", "prod": "swarm-image"}
+
+
+def comment() -> str:
+    """The comment of the walk-through, as a quotation."""
+    made = [replace(previewed(stream), stack=stack) for stack, stream in SHOWN.items()]
+    page = preview_markdown.render(made, "https://github.com/acme/nexus/actions/runs/42")
+    return "".join(f"> {line}".rstrip() + "\n" for line in page.splitlines())
+
+
+def document() -> str:
+    """The walk-through with the comment as it is now."""
+    before, _, rest = DOCUMENT.read_text().partition(BEGIN)
+    return f"{before}{BEGIN}\n{comment()}\n{END}{rest.partition(END)[2]}"
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(document())

@@ -81,12 +81,12 @@ def test_a_plan_is_written_for_its_owner_alone_and_read_back_as_it_was(made: pla
 
 
 def test_a_plan_of_a_ground_that_stayed_is_fresh(made: plan.Plan, workspace: Workspace) -> None:
-    plan.require_fresh(made, plan.ground(workspace))
+    plan.require_fresh(made, plan.ground(of(workspace)))
 
 
 def refused(made: plan.Plan, workspace: Workspace) -> str:
     with pytest.raises(Failure, match="stale") as caught:
-        plan.require_fresh(made, plan.ground(workspace))
+        plan.require_fresh(made, plan.ground(of(workspace)))
     assert caught.value.code == BAD_INPUT and "--save-plan" in caught.value.remedy
     return caught.value.why
 
@@ -105,20 +105,20 @@ def test_other_files_make_it_stale_whether_they_are_committed_or_not(
 
 def test_another_commit_with_the_same_files_does_not(made: plan.Plan, workspace: Workspace) -> None:
     git(workspace.root, "commit", "--quiet", "--allow-empty", "-m", "a merge of what was reviewed")
-    plan.require_fresh(made, plan.ground(workspace))
+    plan.require_fresh(made, plan.ground(of(workspace)))
 
 
 def test_what_git_ignores_or_lies_beside_the_program_does_not(made: plan.Plan, workspace: Workspace) -> None:
     (workspace.root / "plan-dev.json").write_text("{}")
     (workspace.root / "ignored").mkdir()
     (workspace.root / "ignored" / "x").write_text("x")
-    plan.require_fresh(made, plan.ground(workspace))
+    plan.require_fresh(made, plan.ground(of(workspace)))
 
 
 def test_other_settings_make_it_stale_and_the_salt_is_none(made: plan.Plan, workspace: Workspace) -> None:
     file = workspace.root / "Pulumi.dev.yaml"
     file.write_text(f"encryptionsalt: v1:abc\n{SETTINGS}# a remark\n")
-    plan.require_fresh(made, plan.ground(workspace))
+    plan.require_fresh(made, plan.ground(of(workspace)))
     file.write_text(SETTINGS.replace("100", "200"))
     assert refused(made, workspace) == "the settings in Pulumi.dev.yaml are others"
 
@@ -135,9 +135,14 @@ def test_a_stack_that_was_made_or_removed_since_makes_it_stale(made: plan.Plan, 
     assert workspace.state_file
     workspace.state_file.unlink()
     assert refused(made, workspace).endswith("is no stack")
-    plan.require_fresh(replace(made, state=""), plan.ground(workspace))
+    plan.require_fresh(replace(made, state=""), plan.ground(of(workspace)))
     write_state(workspace, "2026-11-23T10:00:00Z")
     assert "was no stack" in refused(replace(made, state=""), workspace)
+
+
+def test_a_plan_from_another_source_is_refused(made: plan.Plan, workspace: Workspace) -> None:
+    told = refused(replace(made, source="upstream"), workspace)
+    assert told == "it was made with --source upstream, this is local"
 
 
 def test_a_plan_of_another_stack_is_refused(made: plan.Plan, workspace: Workspace) -> None:

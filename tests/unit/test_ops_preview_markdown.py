@@ -19,7 +19,7 @@ from ops.changes import Change, Preview, Violation
 from ops.preview_markdown import LIMIT, LINES, code, render
 from ops.risk import Risk
 from ops.steps import Property
-from tests.unit.plans import SECRET, event, previewed
+from tests.unit.plans import DOCUMENT, SECRET, comment, document, event, previewed
 
 PARSER = MarkdownIt("gfm-like", {"linkify": False})
 HTML = re.compile(r"<!-- nexus:preview -->\n?|<details><summary>[\w ,]+</summary>\n?|</details>\n?")
@@ -275,3 +275,16 @@ def test_policies_come_first() -> None:
     assert "**policies refuse it** (1)" in text
     first = next(line for line in text.splitlines() if line.startswith("- "))
     assert first == "- **policy** `no-public-admin-port` refuses `kong-server`: `bind it to 127.0.0.1`"
+
+
+def test_the_comment_of_the_walk_through_is_the_one_that_is_written() -> None:
+    assert DOCUMENT.read_text() == document(), "stale: run `.venv/bin/python -m tests.unit.plans` and commit it"
+    assert "\n".join(line.removeprefix(">").removeprefix(" ") for line in comment().splitlines()) + "\n" == render(
+        [replace(previewed("added-service"), stack="dev"), replace(previewed("swarm-image"), stack="prod")],
+        "https://github.com/acme/nexus/actions/runs/42",
+    )
+
+
+def test_every_label_is_explained_in_the_walk_through() -> None:
+    for label in risk.LABELS:
+        assert f"| **{label}** |" in DOCUMENT.read_text(), label
