@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import psutil
 
 #: A plugin or language host: it says so in its command line, which ends with the engine's address.
-PLUGIN = re.compile(r"pulumi-(resource|language|analyzer)-|pulumi\.dynamic|pulumi-resource")
+PLUGIN = re.compile(r"pulumi-(resource|language|analyzer)-|pulumi\.(dynamic|policy)|pulumi-resource")
 ADDRESS = re.compile(r"127\.0\.0\.1:\d+|\[::1\]:\d+")
 #: Seconds a plugin gets to finish the request it is in.
 PATIENCE = 3.0

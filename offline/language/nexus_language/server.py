@@ -18,7 +18,7 @@ from types import FrameType
 import grpc
 from pulumi.runtime.proto import LanguageRuntimeServicer, language_pb2, language_pb2_grpc, plugin_pb2
 
-from nexus_language import environment, program
+from nexus_language import environment, plugin, program
 
 ANY_SIZE = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
 #: Seconds between looks at whether the engine is still there. It normally stops its plugins itself.
@@ -66,9 +66,14 @@ class Host(LanguageRuntimeServicer):
         # "bail" says that the error has been shown already, so that the engine does not show a second one.
         return language_pb2.RunResponse(bail=error)
 
+    def RunPlugin(self, request, context):  # noqa: N802, D102
+        for name, value in plugin.run(request, context):
+            yield language_pb2.RunPluginResponse(**{name: value})
+
 
 def leave(signum: int = 0, frame: FrameType | None = None) -> None:
     """End now and quietly: worker threads may be waiting for an engine that has gone."""
+    plugin.stop_all()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
@@ -86,7 +91,8 @@ def main() -> None:
     parent = os.getppid()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, leave)
-    server = grpc.server(ThreadPoolExecutor(max_workers=4), options=ANY_SIZE)
+    # A program or plugin keeps a thread for as long as it runs.
+    server = grpc.server(ThreadPoolExecutor(max_workers=8), options=ANY_SIZE)
     language_pb2_grpc.add_LanguageRuntimeServicer_to_server(Host(sys.argv[-1]), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
