@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from ops import console, environment, inputs
+from ops import console, environment, inputs, paths, policy
 from ops import source as sources
 
 
@@ -18,6 +18,8 @@ def run(stack: str | None, source: str | None) -> int:
         console.say("note: Pulumi is not set up yet; `./nexus up STACK` or `./nexus test` does it, then ask again.")
     chosen = inputs.load(stack).image_source(decision.source, source) if stack else decision.source
     values = environment.variables(chosen, toolchain)
+    # What the verbs pass as an option; plain Pulumi of 3.208 or later takes every option from the environment, too.
+    values["PULUMI_OPTION_POLICY_PACK"] = str(policy.folder(paths.ROOT))
     if stack:
         values["PULUMI_STACK"] = stack
     console.write("\n".join(f"export {name}={shlex.quote(value)}" for name, value in values.items()))

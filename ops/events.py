@@ -53,6 +53,7 @@ class Tracker:
     messages: list[tuple[str, str]] = field(default_factory=list)
     changes: Counter[str] = field(default_factory=Counter)
     drifted: list[str] = field(default_factory=list)
+    policies: list[Mapping[str, Any]] = field(default_factory=list)  # what the policy pack found
     outputs: dict[str, Any] = field(default_factory=dict)
     policies: list[Mapping[str, Any]] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)

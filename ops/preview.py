@@ -6,7 +6,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from ops import changes, console, locks, repair, risk, session, update
+from ops import changes, console, locks, policy, repair, risk, session, update
 from ops.changes import Change, Preview, collect
 from ops.errors import FAILED, Failure
 from ops.events import Tracker
@@ -34,13 +34,8 @@ def run(
         if failure and not any(one.refuses for one in preview.violations):
             raise failure
         show(preview, form)
-        if refused := [one for one in preview.violations if one.refuses]:
-            raise Failure(
-                f"policies refuse the change: {len(refused)}",
-                "\n".join(console.fold([f"{one.resource or stack}: {one.policy}: {one.message}" for one in refused])),
-                "correct what they name, or add a dated exception",
-                FAILED,
-            )
+        if refused := policy.failure(tracker.policies):
+            raise refused
         if target:
             plan.write(target, plan.make(current, found, refresh=refresh, pulumi=pulumi))
     if expect_no_changes and found:
@@ -112,7 +107,7 @@ def look(
     settings = workspace.root / f"Pulumi.{workspace.stack}.yaml"
     kept = settings.read_bytes() if settings.exists() else None
     made, tracker = workspace.ensure(), Tracker()
-    arguments = ["--parallel", update.PARALLEL, *(["--refresh"] if refresh else [])]
+    arguments = ["--parallel", update.PARALLEL, *(["--refresh"] if refresh else []), *policy.arguments(workspace)]
     arguments += ["--save-plan", str(save_plan)] if save_plan and not made else []
     events, failure = list[Event](), None
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from ops import console, inputs, locks, plan, repair, session, status, update
+from ops import console, inputs, locks, plan, policy, repair, session, status, update
 from ops import source as sources
 from ops.errors import UNHEALTHY, Failure
 from ops.events import Tracker
@@ -43,7 +43,7 @@ def provision(
     repair.before(current.workspace, wait, console.say)
     started, healed = time.monotonic(), None
     made = current.workspace.ensure()
-    arguments = ["--skip-preview", "--parallel", update.PARALLEL, *(held or [])]
+    arguments = ["--skip-preview", "--parallel", update.PARALLEL, *policy.arguments(current.workspace), *(held or [])]
     if refresh and not made:
         healed = heal(current, arguments, timeout) if held is None else None
         arguments = [*arguments, "--refresh"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ops import console, diagnosis, objects
+from ops import console, diagnosis, objects, policy
 from ops.errors import Failure
 from ops.events import DOING, QUIET, Step, Tracker, name_of, short_type
 from ops.progress import Board
@@ -57,6 +57,8 @@ def _line(tracker: Tracker, running: list[Step]) -> str:
 def explain(tracker: Tracker, failure: Failure) -> Failure:
     """The failure with the resource that caused it, what its plugin said, and the container's last words."""
     texts = [text for urn, text in tracker.messages if urn in tracker.failed or not tracker.failed]
+    if not tracker.failed and (violations := policy.failure(tracker.policies)):
+        return violations
     said = list(dict.fromkeys(line for text in texts for line in text.splitlines() if line.strip()))
     if not said and not tracker.failed:
         return failure

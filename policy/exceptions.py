@@ -20,7 +20,8 @@ LONGEST = timedelta(days=366)
 #: An exception that ends within these many days is said to end soon.
 SOON = timedelta(days=30)
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2)]
+Pattern = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Owner = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2)]
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=20)]
 
 
@@ -34,10 +35,10 @@ class Exempt(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     policy: str
-    stacks: tuple[Text, ...] = Field(min_length=1)
-    resources: tuple[Text, ...] = Field(min_length=1)
+    stacks: tuple[Pattern, ...] = Field(min_length=1)
+    resources: tuple[Pattern, ...] = Field(min_length=1)
     reason: Reason
-    owner: Text
+    owner: Owner
     granted: date
     expires: date
 

@@ -30,7 +30,7 @@ ANY_SIZE = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_len
 SIGNATURE, SECRET = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
 UNKNOWN_TEXTS = frozenset(
     {
-        "04da6b54-80e4-46f7-96ec-b56ff0331ba9",  # of a kind that does not show, and the text; then by kinds:
+        "04da6b54-80e4-46f7-96ec-b56ff0331ba9",  # a text, or of a kind that does not show
         "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",  # true or false
         "3eeb2bf0-c639-47a8-9e75-3b44932eb421",  # a number
         "6a19a0b0-7e62-4c92-b797-7f8e31da9cc2",  # a list

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import resource
 import signal
@@ -157,11 +158,12 @@ def test_the_host_ends_when_its_engine_is_killed(project: Project) -> None:
     _gone(host)
 
 
-def _slow_run(project: Project) -> tuple[subprocess.Popen[str], psutil.Process]:
+def _slow_run(project: Project, *options: str) -> tuple[subprocess.Popen[str], psutil.Process]:
     """An update whose program waits, and its language host."""
     project.write("import os, time\nopen('started', 'w').write(str(os.getpid()))\ntime.sleep(60)\n")
     started = project.folder / "started"
     command = [str(project.toolchain.pulumi), "up", "--yes", "--skip-preview", "-s", "test", "--non-interactive"]
+    command += options
     run = subprocess.Popen(
         command,
         cwd=project.folder,
@@ -185,3 +187,81 @@ def _content(file: Path) -> str:
 def _gone(process: psutil.Process) -> None:
     process.wait(timeout=15)
     assert not process.is_running()
+
+
+PACK = """
+import os, sys
+from concurrent.futures import ThreadPoolExecutor
+import grpc
+from google.protobuf import empty_pb2
+from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc, plugin_pb2
+
+class Pack(analyzer_pb2_grpc.AnalyzerServicer):
+    def Handshake(self, request, context):
+        return analyzer_pb2.AnalyzerHandshakeResponse()
+    def ConfigureStack(self, request, context):
+        return analyzer_pb2.AnalyzerStackConfigureResponse()
+    def Configure(self, request, context):
+        return empty_pb2.Empty()
+    def GetPluginInfo(self, request, context):
+        return plugin_pb2.PluginInfo(version="1.0.0")
+    def GetAnalyzerInfo(self, request, context):
+        return analyzer_pb2.AnalyzerInfo(name="pack", version="1.0.0")
+    def Remediate(self, request, context):
+        return analyzer_pb2.RemediateResponse()
+    def AnalyzeStack(self, request, context):
+        return analyzer_pb2.AnalyzeResponse()
+    def Analyze(self, request, context):
+        found = analyzer_pb2.AnalyzeDiagnostic(
+            policyName="never", policyPackName="pack", message="never in " + os.path.basename(os.getcwd()),
+            enforcementLevel=analyzer_pb2.MANDATORY, urn=request.urn)
+        return analyzer_pb2.AnalyzeResponse(diagnostics=[found] if request.name == "two" else [])
+
+open("started", "w").write(str(os.getpid()))
+print("said by the pack", file=sys.stderr)
+server = grpc.server(ThreadPoolExecutor(2))
+analyzer_pb2_grpc.add_AnalyzerServicer_to_server(Pack(), server)
+print(server.add_insecure_port("127.0.0.1:0"), flush=True)
+server.start()
+server.wait_for_termination()
+"""
+
+
+def _pack(project: Project, program: str = PACK) -> Path:
+    folder = project.folder / "pack"
+    folder.mkdir()
+    (folder / "PulumiPolicy.yaml").write_text("runtime: python\n")
+    (folder / "__main__.py").write_text(program)
+    return folder
+
+
+def test_a_policy_pack_stops_a_preview_and_an_update_before_the_resource_is_touched(project: Project) -> None:
+    project.write(DYNAMIC)
+    pack = _pack(project)
+    for command in (["preview"], ["up", "--yes", "--skip-preview"]):
+        done = project.pulumi(*command, "-s", "test", "--policy-pack", str(pack))
+        assert done.returncode != 0
+        assert "never in pack" in done.stdout and "said by the pack" in done.stdout + done.stderr
+    assert "two" not in project.resources()
+    _gone_id(int(_content(pack / "started")))
+
+
+def test_a_policy_pack_that_cannot_start_says_why(project: Project) -> None:
+    project.write(DYNAMIC)
+    done = project.pulumi("preview", "-s", "test", "--policy-pack", str(_pack(project, "raise SystemExit('no rules')")))
+    assert done.returncode != 0 and "no rules" in done.stdout + done.stderr
+
+
+def test_a_policy_pack_ends_when_the_engine_is_killed(project: Project) -> None:
+    pack = _pack(project)
+    run, host = _slow_run(project, "--policy-pack", str(pack))
+    identity = int(_content(pack / "started"))
+    run.kill()
+    run.communicate(timeout=30)
+    _gone(host)
+    _gone_id(identity)
+
+
+def _gone_id(identity: int) -> None:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        _gone(psutil.Process(identity))
