@@ -17,6 +17,16 @@ path "sys/policies/acl/service" { capabilities = ["create", "read", "update", "d
 path "sys/policies/acl/auth" { capabilities = ["create", "read", "update", "delete"] }
 path "sys/policies/acl/gateway-agent" { capabilities = ["create", "read", "update", "delete"] }
 
+# Names alone, so that what was added by hand is seen (`./nexus drift`).
+path "sys/policies/acl" { capabilities = ["list"] }
+path "auth/approle/role" { capabilities = ["list"] }
+path "database/roles" { capabilities = ["list"] }
+path "rabbitmq/roles" { capabilities = ["list"] }
+path "consul/roles" { capabilities = ["list"] }
+path "transit/keys" { capabilities = ["list"] }
+path "pki/roles" { capabilities = ["list"] }
+path "pki_int/roles" { capabilities = ["list"] }
+
 # Secrets are written and removed, never read.
 path "secret/config" { capabilities = ["create", "read", "update"] }
 path "secret/data/services/*" { capabilities = ["create", "update", "delete"] }

@@ -137,6 +137,28 @@ def comment(
 
 
 @app.command()
+def drift(
+    stack: Stack,
+    *,
+    source: SourceOption = None,
+    json: Json = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Put back what was changed, as `up` would.")] = False,
+    lock_timeout: LockTimeout = 60,
+    timeout: Timeout = 3600,
+) -> None:
+    """Show what was changed outside of Pulumi; changes nothing without --repair."""
+    run(
+        "drift",
+        stack=stack,
+        source=source,
+        as_json=json,
+        fix=repair,
+        lock_timeout=lock_timeout,
+        timeout=timeout,
+    )
+
+
+@app.command()
 def down(
     stack: Stack,
     source: SourceOption = None,

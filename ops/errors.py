@@ -1,12 +1,12 @@
 """The one error a verb ends with: what failed, why, and what to do about it.
 
 Exit codes (documented in ``docs/cli.md``): 0 done, 1 failed, 2 wrong usage or settings, 3 the machine lacks something,
-4 the state is locked by another run, 5 not healthy, 130 interrupted.
+4 the state is locked by another run, 5 not healthy, 6 something was changed outside, 130 interrupted.
 """
 
 from __future__ import annotations
 
-FAILED, BAD_INPUT, MACHINE, LOCKED, UNHEALTHY, INTERRUPTED = 1, 2, 3, 4, 5, 130
+FAILED, BAD_INPUT, MACHINE, LOCKED, UNHEALTHY, DRIFTED, INTERRUPTED = 1, 2, 3, 4, 5, 6, 130
 
 #: What each exit code says, for ``--help`` and ``docs/cli.md``.
 MEANINGS = {
@@ -16,6 +16,7 @@ MEANINGS = {
     MACHINE: "the machine lacks something",
     LOCKED: "the stack is locked by another run",
     UNHEALTHY: "not every service is healthy",
+    DRIFTED: "something was changed outside (drift)",
     INTERRUPTED: "interrupted",
 }
 

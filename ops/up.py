@@ -83,18 +83,22 @@ def finish(current: Session, tracker: Tracker, rows: list[status.Row], total: fl
     healthy = sum(row.well for row in rows)
     stages = ", ".join(f"{name} {console.seconds(took)}" for name, took in current.seconds.items())
     console.write(f"\n{healthy} of {len(rows)} healthy: {tracker.summary}, in {console.seconds(total)} ({stages})")
-    if healthy < len(rows):
-        sick = [row.name for row in rows if not row.well]
+    require_health(stack, rows)
+    why = sources.recorded()
+    if any(row.stand_in for row in rows) and why:
+        console.write(f"stand-ins run where originals cannot be had: the source is {current.source} ({why.why})")
+    console.write("\nnext:" + "".join(f"\n  {line}" for line in hints(stack, rows)))
+
+
+def require_health(stack: str, rows: list[status.Row]) -> None:
+    """Raise Failure, with the logs to read, unless all services are well."""
+    if sick := [row.name for row in rows if not row.well]:
         raise Failure(
             f"{', '.join(sick)}: not healthy",
             f"the update went through, but {SETTLE:.0f} s later engine, Consul and gateway do not all say so",
             "\n".join(f"docker logs nexus-{stack}-{name}" for name in sick),
             UNHEALTHY,
         )
-    why = sources.recorded()
-    if any(row.stand_in for row in rows) and why:
-        console.write(f"stand-ins run where originals cannot be had: the source is {current.source} ({why.why})")
-    console.write("\nnext:" + "".join(f"\n  {line}" for line in hints(stack, rows)))
 
 
 def hints(stack: str, rows: list[status.Row]) -> list[str]:

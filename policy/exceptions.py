@@ -1,4 +1,4 @@
-"""Exceptions from the policies: of what, where, why, who answers for it, and until when (``policy/exceptions.yaml``)."""
+"""Exceptions from the policies: of what, where, why, by whom, and until when (``policy/exceptions.yaml``)."""
 
 from __future__ import annotations
 
@@ -90,15 +90,15 @@ def _entry(number: int, row: object, rules: frozenset[str]) -> Exempt:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))
-        raise InvalidError(f"{at}{f'.{field}' if field else ''}: {first['msg'].removeprefix('Value error, ')}") from None
+        raise InvalidError(
+            f"{at}{f'.{field}' if field else ''}: {first['msg'].removeprefix('Value error, ')}"
+        ) from None
     if found.policy not in rules:
         raise InvalidError(f"{at}.policy: no policy {found.policy!r}; there are: {', '.join(sorted(rules))}")
     return found
 
 
-def judge(
-    rule: Rule, stack: str, violation: Violation, exceptions: Iterable[Exempt], today: date
-) -> tuple[bool, str]:
+def judge(rule: Rule, stack: str, violation: Violation, exceptions: Iterable[Exempt], today: date) -> tuple[bool, str]:
     """Whether the violation stands, and what to say of it: an exception counts until the end of its last day."""
     resource = violation.urn.rsplit("::", 1)[-1]
     own = [each for each in exceptions if each.covers(rule.name, stack, resource)]

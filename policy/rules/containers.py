@@ -113,7 +113,7 @@ RULES = (
     ),
     Rule(
         name="hardened",
-        description="Every container drops all capabilities, has a read-only root, gains no privileges, and is not root.",
+        description="Every container drops all capabilities, has a read-only root, and neither is root nor becomes it.",
         remedy=f"Give its user (`uid`, `gid`) and writable paths (`tmpfs`) in infra/contracts.yaml. {SPEC}",
         types=WORKLOADS,
         check=hardening,

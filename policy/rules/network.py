@@ -24,7 +24,7 @@ RULES = (
     Rule(
         name="private-ports",
         description="Only the gateway's proxy ports may be reached from other machines.",
-        remedy="Leave `nexus:adminBind` in Pulumi.STACK.yaml at 127.0.0.1 and reach it through the gateway or a tunnel.",
+        remedy="Leave `nexus:adminBind` in Pulumi.STACK.yaml at 127.0.0.1; reach it through the gateway or a tunnel.",
         severity="critical",
         types=WORKLOADS,
         check=private_ports,

@@ -32,7 +32,9 @@ SECRET_PROPERTIES: Mapping[str, tuple[str, ...]] = {
 PLUGIN, SETTINGS = "kong:index/plugin:Plugin", "configJson"
 SECRET_KEY = re.compile(r"(^|[_-])(password|passwd|secret|token|api_?key|private_?key|credentials?)$", re.IGNORECASE)
 #: An environment variable's name that says so, unless it only says where the secret is, or for how long.
-SECRET_NAME = re.compile(r"PASSW(OR)?D|PASSPHRASE|SECRET|TOKEN|CREDENTIAL|API_?KEY|PRIVATE_?KEY|ACCESS_?KEY", re.IGNORECASE)
+SECRET_NAME = re.compile(
+    r"PASSW(OR)?D|PASSPHRASE|SECRET|TOKEN|CREDENTIAL|API_?KEY|PRIVATE_?KEY|ACCESS_?KEY", re.IGNORECASE
+)
 ABOUT = re.compile(r"_(FILE|PATH|DIR|URL|TTL|SECONDS|TIMEOUT|NAME|HEADER)$", re.IGNORECASE)
 WITH_PASSWORD = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s:@]*:[^/\s@]+@", re.IGNORECASE)
 
@@ -88,7 +90,7 @@ RULES = (
     Rule(
         name="secrets-encrypted",
         description="What is known to be a secret is marked as one, so that the state keeps it encrypted.",
-        remedy="Make the value with pulumi.Output.secret(...) in the component, or set it by `pulumi config set --secret`.",
+        remedy="Make the value with pulumi.Output.secret in the component, or set it by `pulumi config set --secret`.",
         severity="critical",
         types=frozenset({*SECRET_PROPERTIES, PLUGIN}),
         check=encrypted,

@@ -180,14 +180,18 @@ def test_a_pulled_image_with_a_digest_or_built_from_a_recipe_keeps_the_policy(na
     assert found("image-by-digest", resource("docker:index/remoteImage:RemoteImage", {"name": name})) == []
 
 
-@pytest.mark.parametrize("name", ["library/redis:7.0.15", "redis", "nexus/redis:7.0-latest", "evil/nexus/a:1-0123456789ab"])
+@pytest.mark.parametrize(
+    "name", ["library/redis:7.0.15", "redis", "nexus/redis:7.0-latest", "evil/nexus/a:1-0123456789ab"]
+)
 def test_a_pulled_image_by_tag_alone_is_found_in_production_only(name: str) -> None:
     image = {"name": name}
     assert found("image-by-digest", resource("docker:index/remoteImage:RemoteImage", image))
     assert not found("image-by-digest", resource("docker:index/remoteImage:RemoteImage", image, stack="dev"))
 
 
-@pytest.mark.parametrize(("stack", "production"), [("prod", True), ("prod-eu", True), ("eu-prod", True), ("dev", False)])
+@pytest.mark.parametrize(
+    ("stack", "production"), [("prod", True), ("prod-eu", True), ("eu-prod", True), ("dev", False)]
+)
 def test_data_is_protected_in_production(stack: str, production: bool) -> None:
     volume = "docker:index/volume:Volume"
     assert found("protected-data", resource(volume, {"name": "a"}, stack=stack, protect=True)) == []
@@ -206,9 +210,7 @@ SERVICE_URN = "urn:pulumi:prod::nexus::kong:index/service:Service::users"
 
 
 def route(*paths: str, name: str = "users-0") -> Resource:
-    return resource(
-        "kong:index/route:Route", {"paths": list(paths)}, name, dependencies={"serviceId": (SERVICE_URN,)}
-    )
+    return resource("kong:index/route:Route", {"paths": list(paths)}, name, dependencies={"serviceId": (SERVICE_URN,)})
 
 
 def plugin(kind: str, name: str, enabled: bool = True, **of: str) -> Resource:
@@ -275,9 +277,14 @@ def test_an_open_route_is_found_in_production_only(resources: tuple[Resource, ..
             {"configJson": '{"policy": "redis", "redis": {"password": "x"}}'},
             "configJson has password",
         ),
-        ("kong:index/plugin:Plugin", {"configJson": '{"key_claim_name": "gw"}'}, {"configJson": '{"a": [{"token": "t"}]}'}, "token"),
+        (
+            "kong:index/plugin:Plugin",
+            {"configJson": '{"key_claim_name": "gw"}'},
+            {"configJson": '{"a": [{"token": "t"}]}'},
+            "token",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_secret_that_is_not_marked_as_one_is_found(
     type_: str, good: dict[str, Any], bad: dict[str, Any], said: str
 ) -> None:
