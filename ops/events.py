@@ -55,7 +55,6 @@ class Tracker:
     drifted: list[str] = field(default_factory=list)
     policies: list[Mapping[str, Any]] = field(default_factory=list)  # what the policy pack found
     outputs: dict[str, Any] = field(default_factory=dict)
-    policies: list[Mapping[str, Any]] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
 
     def __call__(self, event: Mapping[str, Any]) -> None:

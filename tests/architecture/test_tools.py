@@ -18,7 +18,7 @@ GO = sorted(path.parent for path in (ROOT / "offline").rglob("go.mod") if "toolc
     [
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],
-        ["pyright", "infra", "components", "ops", "services"],
+        ["pyright", "infra", "components", "ops", "services", "policy"],
     ],
     ids=" ".join,
 )

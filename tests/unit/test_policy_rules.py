@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from policy import rules
 from policy.model import UNKNOWN, Resource, Rule, Secret
 from policy.workload import CONTAINER, SERVICE
 
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "policy.md"
 DIGEST = "sha256:" + "a" * 64
 RULES = {rule.name: rule for rule in rules.ALL}
 GOOD_CONTAINER: dict[str, Any] = {
@@ -304,3 +307,9 @@ def test_every_policy_says_what_it_is_and_which_file_to_edit(rule: Rule) -> None
     assert rule.description.endswith(".") and rule.remedy.endswith(".")
     assert any(word in rule.remedy for word in (".yaml", ".py", "component"))
     assert bool(rule.types) == bool(rule.check) != bool(rule.check_stack)
+
+
+def test_every_policy_is_in_the_document_with_its_scope() -> None:
+    rows = dict(re.findall(r"^\| `([a-z-]+)` \| (all stacks|production) \|", DOCUMENT.read_text(), re.MULTILINE))
+    scopes = {"everywhere": "all stacks", "production": "production"}
+    assert rows == {rule.name: scopes[rule.scope] for rule in rules.ALL}
