@@ -16,6 +16,8 @@ from components.kong import RESPONSES
 
 #: The route's `auth` when nobody need sign in.
 PUBLIC = "public"
+#: The tag by which a route says what it asks for, before the plugin that asks is there (``policy/rules/gateway.py``).
+AUTH_TAG = "auth:{}"
 #: Failures in a row until the gateway leaves a target out, and successes until it is back (Kong, health checks).
 UNHEALTHY_AFTER, HEALTHY_AFTER = 2, 1
 #: Seconds between the gateway's checks of a target that failed: short, so that it is soon back.
@@ -119,7 +121,7 @@ class Publication(pulumi.ComponentResource):
                 paths=[route.path],
                 methods=methods(route),
                 strip_path=route.strip_path,
-                **common,
+                **common | {"tags": [spec.stack, AUTH_TAG.format(route.auth)]},
             )
             for number, route in enumerate(spec.routes)
         ]

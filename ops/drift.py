@@ -121,7 +121,7 @@ def absent(stack: str, stopped: Iterable[str]) -> dict[str, list[str]]:
 
 def refresh(workspace: Workspace, down: Iterable[str]) -> list[Drift]:
     """What a refresh would write into the state, which it does not."""
-    leave_out = [part for package in down for part in ("--exclude", f"**{package}:**")]
+    leave_out = [part for package in down for part in ("--exclude", f"**{package}:*/**")]
     arguments = ["--preview-only", "--parallel", update.PARALLEL, *leave_out]
     tracker, found = Tracker(), dict[str, Drift]()
     try:

@@ -13,24 +13,47 @@ PUBLIC_PATHS = {
     "/api/v1/auth": "where people sign in; it asks for passwords and tokens itself",
     "/docs": "the page of APIs: descriptions, and no data",
 }
+#: How a route says the role that it asks for (``components/publication.py``), and the word for none.
+TAG, NOBODY = "auth:", "public"
 #: The plugin that asks for a role, and those that find out who is asking: without one of these it would let nobody in.
 ASKS, IDENTIFIES = "acl", frozenset({"jwt", "key-auth", "oauth2", "openid-connect"})
 
 
-def guarded_routes(resources: Sequence[Resource]) -> Iterator[Violation]:
-    """A route has the plugin, or its service has; routes, plugins and services know each other by their URNs."""
+def asks(route: Resource) -> Iterator[str]:
+    """A route says its role before it is made; whether it is asked for is seen once its plugin is there."""
+    if not listed(route) and not role(route):
+        yield f"{', '.join(paths(route)) or 'every path'} is open to everybody"
+
+
+def listed(route: Resource) -> bool:
+    """Whether all of it is for everybody."""
+    found = paths(route)
+    return bool(found) and set(found) <= PUBLIC_PATHS.keys()
+
+
+def paths(route: Resource) -> list[str]:
+    """The paths of a route; none stands for all."""
+    return [str(path) for path in items(route.get("paths"))]
+
+
+def role(route: Resource) -> str:
+    """The role that a route says, or nothing."""
+    said = [str(tag).removeprefix(TAG) for tag in items(route.get("tags")) if str(tag).startswith(TAG)]
+    return next((each for each in said if each != NOBODY), "")
+
+
+def guarded(resources: Sequence[Resource]) -> Iterator[Violation]:
+    """A route that says a role has the plugin, or its service has; they know each other by their URNs."""
     plugins = [each for each in resources if each.type == PLUGIN and plain(each.get("enabled")) is not False]
     guards = [each for each in plugins if plain(each.get("name")) == ASKS]
-    guarded = {urn for each in guards for key in ("routeId", "serviceId") for urn in each.dependencies.get(key, ())}
+    covered = {urn for each in guards for key in ("routeId", "serviceId") for urn in each.dependencies.get(key, ())}
     routes = [each for each in resources if each.type == ROUTE]
     if routes and not any(_for_all(each) and plain(each.get("name")) in IDENTIFIES for each in plugins):
         yield Violation(routes[0].urn, "no plugin of the whole gateway looks at tokens")
     for route in routes:
-        if route.urn in guarded or guarded & set(route.dependencies.get("serviceId", ())):
-            continue
-        paths = [str(path) for path in items(route.get("paths"))]
-        if not paths or not set(paths) <= PUBLIC_PATHS.keys():
-            yield Violation(route.urn, f"{', '.join(paths) or 'every path'} is open to everybody")
+        asked = covered & {route.urn, *route.dependencies.get("serviceId", ())}
+        if role(route) and not listed(route) and not asked:
+            yield Violation(route.urn, f"{', '.join(paths(route))} says {role(route)}, and no plugin asks for it")
 
 
 def _for_all(plugin: Resource) -> bool:
@@ -45,6 +68,8 @@ RULES = (
         "reason, in policy/rules/gateway.py.",
         severity="critical",
         scope=PRODUCTION,
-        check_stack=guarded_routes,
+        types=frozenset({ROUTE}),
+        check=asks,
+        check_stack=guarded,
     ),
 )

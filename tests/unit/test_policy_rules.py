@@ -212,8 +212,9 @@ def test_each_container_has_a_gate_that_limits_its_processes() -> None:
 SERVICE_URN = "urn:pulumi:prod::nexus::kong:index/service:Service::users"
 
 
-def route(*paths: str, name: str = "users-0") -> Resource:
-    return resource("kong:index/route:Route", {"paths": list(paths)}, name, dependencies={"serviceId": (SERVICE_URN,)})
+def route(*paths: str, name: str = "users-0", auth: str = "user") -> Resource:
+    properties = {"paths": list(paths), "tags": ["prod", f"auth:{auth}"]}
+    return resource("kong:index/route:Route", properties, name, dependencies={"serviceId": (SERVICE_URN,)})
 
 
 def plugin(kind: str, name: str, enabled: bool = True, **of: str) -> Resource:
@@ -242,12 +243,13 @@ def test_a_route_that_asks_for_a_role_or_is_listed_keeps_the_policy(resources: t
 @pytest.mark.parametrize(
     ("resources", "said"),
     [
-        ((JWT, route("/api/v1/users")), "/api/v1/users is open"),
-        ((JWT, route("/docs", "/api/v1/users")), "/docs, /api/v1/users is open"),
-        ((JWT, route()), "every path is open"),
-        ((JWT, route("/x"), plugin("acl", "a", enabled=False, serviceId=SERVICE_URN)), "/x is open"),
-        ((JWT, route("/x"), plugin("rate-limiting", "a", serviceId=SERVICE_URN)), "/x is open"),
-        ((JWT, route("/x"), plugin("acl", "a", routeId="urn:pulumi:prod::nexus::t::other")), "/x is open"),
+        ((JWT, route("/api/v1/users", auth="public")), "/api/v1/users is open to everybody"),
+        ((JWT, route("/docs", "/api/v1/users", auth="public")), "/docs, /api/v1/users is open to everybody"),
+        ((JWT, route(auth="public")), "every path is open to everybody"),
+        ((JWT, route("/x")), "/x says user, and no plugin asks"),
+        ((JWT, route("/x"), plugin("acl", "a", enabled=False, serviceId=SERVICE_URN)), "no plugin asks"),
+        ((JWT, route("/x"), plugin("rate-limiting", "a", serviceId=SERVICE_URN)), "no plugin asks"),
+        ((JWT, route("/x"), plugin("acl", "a", routeId="urn:pulumi:prod::nexus::t::other")), "no plugin asks"),
         ((route("/docs"), plugin("jwt", "j", routeId=route().urn)), "no plugin of the whole gateway"),
     ],
 )
@@ -259,6 +261,13 @@ def test_an_open_route_is_found_in_production_only(resources: tuple[Resource, ..
         for each in resources
     ]
     assert found("route-auth", *moved) == []
+
+
+def test_a_route_that_says_no_role_is_found_before_it_is_made() -> None:
+    rule = RULES["route-auth"]
+    silent = resource("kong:index/route:Route", {"paths": ["/x"]})
+    assert [violation.message for violation in rule.of(silent)] == ["/x is open to everybody"]
+    assert list(rule.of(route("/x"))) == list(rule.of(route("/docs", auth="public"))) == []
 
 
 @pytest.mark.parametrize(
@@ -306,7 +315,7 @@ def test_a_secret_that_is_not_known_yet_or_not_there_is_no_violation() -> None:
 def test_every_policy_says_what_it_is_and_which_file_to_edit(rule: Rule) -> None:
     assert rule.description.endswith(".") and rule.remedy.endswith(".")
     assert any(word in rule.remedy for word in (".yaml", ".py", "component"))
-    assert bool(rule.types) == bool(rule.check) != bool(rule.check_stack)
+    assert bool(rule.types) == bool(rule.check) and (rule.check or rule.check_stack)
 
 
 def test_every_policy_is_in_the_document_with_its_scope() -> None:

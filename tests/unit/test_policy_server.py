@@ -70,7 +70,7 @@ def test_the_stack_is_looked_at_with_what_depends_on_what() -> None:
     route = analyzer_pb2.AnalyzerResource(
         type="kong:index/route:Route",
         urn="urn:pulumi:prod::nexus::kong:index/route:Route::users-0",
-        properties=struct({"paths": ["/api/v1/users"], "serviceId": STRING}),
+        properties=struct({"paths": ["/api/v1/users"], "serviceId": STRING, "tags": ["auth:user"]}),
     )
     origin = analyzer_pb2.AnalyzerPropertyDependencies(urns=[route.urn])
 
