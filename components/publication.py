@@ -99,7 +99,7 @@ class Publication(pulumi.ComponentResource):
         self, name: str, spec: PublicationSpec, args: PublicationArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("nexus:index:Publication", name, None, opts)
-        common = {"tags": [spec.stack], "opts": pulumi.ResourceOptions(parent=self, deleted_with=args.store)}
+        common: dict[str, Any] = {"tags": [spec.stack], "opts": pulumi.ResourceOptions(parent=self, deleted_with=args.store)}
         service = kong.Service(
             f"{name}-gateway",
             name=args.endpoint.name,
@@ -121,7 +121,8 @@ class Publication(pulumi.ComponentResource):
                 paths=[route.path],
                 methods=methods(route),
                 strip_path=route.strip_path,
-                **common | {"tags": [spec.stack, AUTH_TAG.format(route.auth)]},
+                tags=[spec.stack, AUTH_TAG.format(route.auth)],
+                opts=common["opts"],
             )
             for number, route in enumerate(spec.routes)
         ]

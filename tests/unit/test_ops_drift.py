@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,11 +14,13 @@ import jsonschema
 import pytest
 
 from components import vault
-from ops import drift, preview, unmanaged, unmanaged_entries
+from ops import drift, paths, preview, unmanaged, unmanaged_entries
 from ops.drift import CHANGED, REMOVED, STOPPED, Difference, Report
+from ops.errors import Failure
 from ops.events import name_of
 from ops.paths import ROOT
 from ops.unmanaged import Found, Known, Unseen
+from ops.workspace import Workspace
 
 CONTAINER, ROUTE, VAULT_POLICY = (
     "docker:index/container:Container",
@@ -80,6 +84,35 @@ def test_what_lives_in_a_server_that_is_down_cannot_be_looked_at() -> None:
     assert drift.absent("dev", ["nexus-dev-postgres"]) == {"kong": ["nexus-dev-postgres"]}
     assert drift.absent("dev", ["nexus-dev-vault", "nexus-dev-users"]) == {"vault": ["nexus-dev-vault"]}
     assert drift.absent("dev", []) == {}
+
+
+def told_by(folder: Path, *steps: dict[str, Any], code: int = 0) -> Workspace:
+    """A workspace whose CLI writes down what it is asked, and tells of these steps."""
+    events = [{"resOutputsEvent": {"metadata": each}} for each in steps]
+    (folder / "events").write_text("".join(f"{json.dumps(each)}\n" for each in events))
+    program = folder / "pulumi"
+    program.write_text(f'#!/bin/sh\necho "$@" >> "{folder}/asked"\ncat "{folder}/events"\nexit {code}\n')
+    program.chmod(0o755)
+    return Workspace("dev", program, dict(os.environ), folder)
+
+
+def test_the_refresh_is_a_preview_that_leaves_out_what_lives_in_servers_that_are_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paths, "PRIVATE", tmp_path / "private")
+    same = step(CONTAINER, {"image": "a"}, {"image": "a"})
+    space = told_by(tmp_path, step(ROUTE, {"paths": ["/api"]}, {"paths": ["/x"]}, "paths[0]"), same)
+    (found,) = drift.refresh(space, ["kong", "vault"])
+    assert (found.type, found.kind) == (ROUTE, CHANGED)
+    asked = (tmp_path / "asked").read_text()
+    assert asked.startswith("refresh ") and "--preview-only" in asked and "--yes" not in asked
+    assert "--exclude **kong:*/** --exclude **vault:*/**" in asked
+
+
+def test_a_refresh_that_fails_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paths, "PRIVATE", tmp_path / "private")
+    with pytest.raises(Failure, match="pulumi refresh failed"):
+        drift.refresh(told_by(tmp_path, code=255), [])
 
 
 def report(**more: Any) -> Report:
