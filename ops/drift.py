@@ -128,7 +128,7 @@ def refresh(workspace: Workspace, down: Iterable[str]) -> list[Drift]:
         for event in workspace.events("refresh", *arguments, timeout=TIMEOUT):
             tracker(event)
             data = (event.get("resOutputsEvent") or {}).get("metadata")
-            if data and data["op"] == "refresh" and (drift := of_step(data)):
+            if data and (drift := of_step(data)):
                 found[data["urn"]] = drift
     except Failure as failure:
         raise update.explain(tracker, failure) from None
@@ -136,7 +136,7 @@ def refresh(workspace: Workspace, down: Iterable[str]) -> list[Drift]:
 
 
 def of_step(data: Mapping[str, Any]) -> Drift | None:
-    """The drift that a step of a refresh tells of.
+    """The drift that the end of a refresh's step tells of, in `old` and `new`; what is gone has no `new`.
 
     What the program sets is compared; what servers fill in themselves, such as the address of a container that was
     started again, is not drift.

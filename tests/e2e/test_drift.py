@@ -95,10 +95,9 @@ def test_what_was_edited_stopped_and_removed_is_told_not_touched_and_put_back(
     kinds = {one["name"]: one["kind"] for one in document["changed"]}
     assert kinds == {
         "nexus-backend-routes-route-0": "changed",
-        "nexus-backend-registration-policy": "changed",
-        "vault-engines-service": "changed",
+        "nexus-backend-discovery-policy": "changed",
+        "vault-engines-policy-service": "changed",
         "gateway-agent-server": "removed",
-        "gateway-agent-ready": "removed",
         "healer-server": "stopped",
         "nexus-backend-server": "stopped",
     }

@@ -34,11 +34,11 @@ def step(type_: str, old: dict[str, Any], new: dict[str, Any] | None, *paths: st
     """A step of a refresh as the engine tells of it: without `new`, what is gone."""
     side = {"custom": True, "id": "abc"}
     return {
-        "op": "refresh",
+        "op": "delete" if new is None else "update" if paths else "same",
         "urn": f"urn:pulumi:dev::nexus::{type_}::one",
         "type": type_,
         "old": side | {"inputs": old, "outputs": old | more},
-        **({"new": side | {"inputs": new, "outputs": new}} if new is not None else {}),
+        "new": None if new is None else side | {"inputs": new, "outputs": new},
         "detailedDiff": {path: {"diffKind": "update", "inputDiff": False} for path in paths} or None,
     }
 
