@@ -99,7 +99,10 @@ class Publication(pulumi.ComponentResource):
         self, name: str, spec: PublicationSpec, args: PublicationArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("nexus:index:Publication", name, None, opts)
-        common: dict[str, Any] = {"tags": [spec.stack], "opts": pulumi.ResourceOptions(parent=self, deleted_with=args.store)}
+        common: dict[str, Any] = {
+            "tags": [spec.stack],
+            "opts": pulumi.ResourceOptions(parent=self, deleted_with=args.store),
+        }
         service = kong.Service(
             f"{name}-gateway",
             name=args.endpoint.name,

@@ -69,6 +69,11 @@ def stopped(workspace: Workspace) -> list[str]:
     return sorted(found)
 
 
+def homes(stack: str) -> set[str]:
+    """The names of the servers that entries of the state live in."""
+    return {physical(stack, server) for servers in INSIDE.values() for server in servers}
+
+
 def read(workspace: Workspace) -> dict[str, Any]:
     """The stack's state as `stack export` gives it; a file backend's file says the same without starting the CLI."""
     if workspace.state_file is None:

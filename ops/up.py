@@ -55,9 +55,12 @@ def provision(
 
 
 def heal(current: Session, arguments: list[str], timeout: float) -> Tracker | None:
-    """Bring back servers first: what is registered with one can only be compared once it answers."""
+    """Bring back servers first: what is registered with one can only be compared once it answers.
+
+    Other containers come back with the update itself: they may wait for an entry that was changed, too.
+    """
     gone = repair.stopped(current.workspace)
-    if not gone:
+    if not repair.homes(current.workspace.stack) & set(gone):
         return None
     console.say(f"not running, brought back first: {', '.join(gone)}")
     targets = [part for pattern in repair.SERVERS for part in ("--target", pattern)]

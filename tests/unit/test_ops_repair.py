@@ -6,10 +6,11 @@ import shutil
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 
 import pytest
 
-from ops import credentials, down, halfmade, repair
+from ops import credentials, down, halfmade, repair, up, update
 from ops.errors import BAD_INPUT, Failure
 from ops.objects import CONTAINER, NETWORK, VOLUME, Object
 from ops.workspace import Workspace
@@ -414,3 +415,20 @@ def test_servers_come_back_before_what_lives_in_them_is_looked_at(file, monkeypa
     workspace = Workspace("dev", Path("/bin/false"), {"PULUMI_BACKEND_URL": file.parents[3].as_uri()}, file.parents[3])
     monkeypatch.setattr(repair.objects, "connect", lambda: contextlib.nullcontext(Running(*names)))
     assert repair.stopped(workspace) == expected
+
+
+@pytest.mark.parametrize(
+    ("gone", "rounds"),
+    [
+        ([], []),
+        (["nexus-dev-users"], []),
+        (["nexus-dev-kong"], ["refresh", "up"]),
+        (["nexus-dev-postgres", "nexus-dev-users"], ["refresh", "up"]),
+    ],
+)
+def test_only_servers_that_entries_live_in_are_brought_back_before_the_rest_is_compared(monkeypatch, gone, rounds):
+    done = []
+    monkeypatch.setattr(repair, "stopped", lambda workspace: gone)
+    monkeypatch.setattr(update, "apply", lambda workspace, verb, arguments, timeout: done.append(verb))
+    up.heal(SimpleNamespace(workspace=Workspace("dev", Path("/bin/false"), {})), [], 10)
+    assert done == rounds
