@@ -18,6 +18,9 @@ TAG, NOBODY = "auth:", "public"
 #: The plugin that asks for a role, and those that find out who is asking: without one of these it would let nobody in.
 ASKS, IDENTIFIES = "acl", frozenset({"jwt", "key-auth", "oauth2", "openid-connect"})
 
+#: What a plugin may be limited to.
+SCOPES = ("routeId", "serviceId", "consumerId")
+
 
 def asks(route: Resource) -> Iterator[str]:
     """A route says its role before it is made; whether it is asked for is seen once its plugin is there."""
@@ -57,7 +60,8 @@ def guarded(resources: Sequence[Resource]) -> Iterator[Violation]:
 
 
 def _for_all(plugin: Resource) -> bool:
-    return not any(plugin.get(key) for key in ("routeId", "serviceId", "consumerId"))
+    """In a preview an id is unknown, also one that was not given; what it comes from is known."""
+    return not any(plugin.dependencies.get(key) or plain(plugin.get(key)) for key in SCOPES)
 
 
 RULES = (

@@ -233,8 +233,12 @@ JWT = plugin("jwt", "gateway-jwt")
         (JWT, route("/api/v1/users"), plugin("acl", "a", routeId=route().urn)),
         (JWT, route("/docs"), route("/api/v1/auth", name="auth-0")),
         (),
+        (
+            resource("kong:index/plugin:Plugin", {"name": "jwt", "routeId": UNKNOWN, "serviceId": UNKNOWN}),
+            route("/docs"),
+        ),
     ],
-    ids=["of the service", "of the route", "listed", "no routes"],
+    ids=["of the service", "of the route", "listed", "no routes", "ids that are not known yet"],
 )
 def test_a_route_that_asks_for_a_role_or_is_listed_keeps_the_policy(resources: tuple[Resource, ...]) -> None:
     assert found("route-auth", *resources) == []
