@@ -26,8 +26,6 @@ WORKFLOWS: dict[str, dict[Any, Any]] = {path.stem: yaml.safe_load(path.read_text
 JOBS = [(name, job) for name, workflow in WORKFLOWS.items() for job in workflow["jobs"]]
 NOT_A_FORK = "github.event.pull_request.head.repo.full_name == github.repository"
 PASSPHRASE = "a passphrase of the tests"
-#: Verbs that are built beside this; `drift` comes with the drift report.
-COMING = {"drift"}
 
 
 def triggers(workflow: dict[Any, Any]) -> set[str]:
@@ -109,7 +107,7 @@ def test_production_waits_for_whoever_its_environment_names() -> None:
 
 
 def test_every_verb_is_one_of_the_command_line() -> None:
-    known = set(typer.main.get_command(cli.app).commands) | COMING  # type: ignore[attr-defined]
+    known = set(typer.main.get_command(cli.app).commands)  # type: ignore[attr-defined]
     used = {verb for path in FILES for verb in re.findall(r"\./nexus (\w+)", path.read_text())}
     assert {"preview", "comment", "up", "drift", "test"} <= used <= known
 
