@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from components._naming import physical
-from ops import console, credentials, locks, preview, repair, session, unmanaged, up, update
+from ops import changes, console, credentials, locks, repair, session, steps, unmanaged, up, update
 from ops.errors import DRIFTED, Failure
 from ops.events import STACK_TYPE, Tracker, name_of
 from ops.session import Session
@@ -149,11 +149,11 @@ def of_step(data: Mapping[str, Any]) -> Drift | None:
         return Drift(REMOVED, kind, name, identity)
     before, after = old.get("inputs") or {}, new.get("inputs") or {}
     pairs = (
-        Difference(path, preview.value(before, path), preview.value(after, path))
+        Difference(path, steps.value(before, path), steps.value(after, path))
         for path in sorted(data.get("detailedDiff") or {})
         if top(path) in before or top(path) in after
     )
-    found = tuple(each for each in pairs if each.expected != each.actual or each.actual == preview.SECRET)
+    found = tuple(each for each in pairs if each.expected != each.actual or each.actual == steps.SECRET)
     if any(each.path == MUST_RUN and each.actual is False for each in found):
         return Drift(STOPPED, kind, name, identity, (Difference("running", True, False),))
     return Drift(CHANGED, kind, name, identity, found) if found else None
@@ -182,7 +182,7 @@ def show(report: Report) -> None:
     for drift in report.changed:
         console.out().print(f"{MARKS[drift.kind]} {drift.kind}  {drift.name} ({drift.type})", markup=False)
         lines = [
-            f"    {each.path}: expected {preview.text(each.expected)}, is {preview.text(each.actual)}"
+            f"    {each.path}: expected {changes.text(each.expected)}, is {changes.text(each.actual)}"
             for each in drift.properties
             if drift.kind == CHANGED
         ]

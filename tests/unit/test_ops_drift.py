@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 
 from components import vault
-from ops import drift, paths, preview, unmanaged, unmanaged_entries
+from ops import drift, paths, steps, unmanaged, unmanaged_entries
 from ops.drift import CHANGED, REMOVED, STOPPED, Difference, Report
 from ops.errors import Failure
 from ops.events import name_of
@@ -27,7 +27,7 @@ CONTAINER, ROUTE, VAULT_POLICY = (
     "kong:index/route:Route",
     "vault:index/policy:Policy",
 )
-SECRET = {preview.SIGNATURE: "1b47061264138c4ac30d75fd1eb44270", "ciphertext": "[secret]"}
+SECRET = {steps.SIGNATURE: "1b47061264138c4ac30d75fd1eb44270", "ciphertext": "[secret]"}
 
 
 def step(type_: str, old: dict[str, Any], new: dict[str, Any] | None, *paths: str, **more: Any) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def test_what_is_as_it_was_or_is_not_the_programs_is_no_drift(data: dict[str, An
 def test_a_changed_secret_is_told_and_not_shown() -> None:
     old, new = {"dataJson": SECRET}, {"dataJson": SECRET}
     found = drift.of_step(step("vault:kv/secretV2:SecretV2", old, new, "dataJson"))
-    assert found and found.properties == (Difference("dataJson", preview.SECRET, preview.SECRET),)
+    assert found and found.properties == (Difference("dataJson", steps.SECRET, steps.SECRET),)
 
 
 def test_what_lives_in_a_server_that_is_down_cannot_be_looked_at() -> None:
