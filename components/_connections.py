@@ -1,4 +1,7 @@
-"""What one service must know to reach another. Passwords are secret outputs; everything else is known at plan time."""
+"""What one service must know to reach another. Passwords are secret outputs; everything else is known at plan time.
+
+A connection with an ``authority``, the root's certificate, is encrypted, and the server checked by it and by its name.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ class PostgresConnection:
     database: str
     user: str
     password: pulumi.Output[str]
+    authority: pulumi.Input[str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +30,7 @@ class RedisConnection:
     port: int
     user: str
     password: pulumi.Output[str]
+    authority: pulumi.Input[str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +43,7 @@ class RabbitmqConnection:
     vhost: str
     user: str
     password: pulumi.Output[str]
+    authority: pulumi.Input[str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

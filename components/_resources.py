@@ -98,6 +98,7 @@ class Exec(pulumi.CustomResource):
         version: pulumi.Input[str] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
+        self._where = {"container": container, "container_id": container_id, "version": version}
         props = {
             "container": container,
             "containerId": container_id,
@@ -109,6 +110,12 @@ class Exec(pulumi.CustomResource):
             "version": version,
         }
         super().__init__("nexus:index:Exec", name, props, opts)
+
+    def further(
+        self, name: str, command: Sequence[str], stdin: pulumi.Input[str], opts: pulumi.ResourceOptions
+    ) -> Exec:
+        """Another command in the same container."""
+        return Exec(name, **self._where, command=command, stdin=stdin, opts=opts)
 
     def after(self, value: pulumi.Input[str]) -> pulumi.Output[str]:
         """``value``, but known only once the command has succeeded: the way to make something wait for it."""

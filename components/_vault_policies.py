@@ -8,7 +8,7 @@ from collections.abc import Mapping
 KV, DATABASE, RABBITMQ, CONSUL, TRANSIT = "secret", "database", "rabbitmq", "consul", "transit"
 ROOT_CA, ISSUING_CA, APPROLE = "pki", "pki_int", "approle"
 #: The role of ``ISSUING_CA`` for each of the two kinds of certificates.
-SERVICE_CERTIFICATE, GATEWAY_CERTIFICATE = "service", "gateway"
+SERVER_CERTIFICATE, GATEWAY_CERTIFICATE = "server", "gateway"
 SIGNING_KEY = "auth-signing"
 SERVICE_POLICY = "service"
 
@@ -27,7 +27,7 @@ EXTRA: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 
 
 def role_name(accessor: str) -> str:
-    """What Vault replaces, in a policy or a certificate role, by the caller's own role of the AppRole method."""
+    """What Vault replaces, in a policy, by the caller's own role of the AppRole method."""
     return f"{{{{identity.entity.aliases.{accessor}.metadata.role_name}}}}"
 
 
@@ -42,7 +42,6 @@ def service_rules(accessor: str) -> dict[str, tuple[str, ...]]:
         f"{CONSUL}/creds/{name}": ("read",),
         f"{TRANSIT}/encrypt/{name}": ("update",),
         f"{TRANSIT}/decrypt/{name}": ("update",),
-        f"{ISSUING_CA}/issue/{SERVICE_CERTIFICATE}": ("update",),
         # A lease is known by its id alone, to nobody but its owner: no path can say whose it is.
         "sys/leases/renew": ("update",),
         "sys/leases/revoke": ("update",),

@@ -11,6 +11,7 @@ from components._connections import PostgresConnection
 from components._contract import Contract
 from components._limits import minimum_memory
 from components._resources import rotated
+from components._tls import AUTHORITY, client_files
 from components.workload import Port, Running, ServerArgs, WorkloadArgs, WorkloadSpec, reachable
 
 PASSWORD_FILE = "postgres-password"  # noqa: S105  the file's name
@@ -83,6 +84,7 @@ class Kong(pulumi.ComponentResource):
         self.admin_password = rotated(f"{name}-admin-password", spec.generation, child).value
         files: dict[str, pulumi.Input[str]] = {
             PASSWORD_FILE: args.database.password,
+            **client_files(args.database.authority),
             ADMIN_FILE: self.admin_password.apply(lambda password: f"{ADMIN_USER}:{{PLAIN}}{password}\n"),
         }
         if spec.redirect:
@@ -117,6 +119,7 @@ def workload(spec: KongSpec, database: PostgresConnection) -> WorkloadSpec:
             "KONG_PG_DATABASE": database.database,
             "KONG_PG_USER": database.user,
             "KONG_PG_PASSWORD_FILE": spec.contract.secret(PASSWORD_FILE),
+            **(encryption(spec) if database.authority is not None else {}),
             **listeners(spec),
             **tuning(spec),
         },
@@ -125,6 +128,17 @@ def workload(spec: KongSpec, database: PostgresConnection) -> WorkloadSpec:
         cpus=spec.cpus,
         live=(ADMIN_FILE,),
     )
+
+
+def encryption(spec: KongSpec) -> dict[str, str]:
+    """How Kong connects to PostgreSQL, and what it checks servers by, that of its counters too."""
+    return {
+        "KONG_PG_SSL": "on",
+        "KONG_PG_SSL_REQUIRED": "on",
+        "KONG_PG_SSL_VERIFY": "on",
+        "KONG_LUA_SSL_TRUSTED_CERTIFICATE": f"system,{spec.contract.secret(AUTHORITY)}",
+        "KONG_LUA_SSL_VERIFY_DEPTH": "2",  # the issuing authority is between a server and the root
+    }
 
 
 def listeners(spec: KongSpec) -> dict[str, str]:

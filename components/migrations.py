@@ -13,6 +13,7 @@ from components._contract import Contract
 from components._labels import labels
 from components._naming import physical
 from components._resources import Files, Job
+from components._tls import AUTHORITY, client_files
 
 PASSWORD_FILE = "migrator-password"  # noqa: S105  the file's name
 #: Alembic, SQLAlchemy and a few connections: 75 MiB, measured.
@@ -73,7 +74,7 @@ class Migrations(pulumi.ComponentResource):
             labels=own,
             image=args.image,
             owner=spec.contract.user,
-            files={PASSWORD_FILE: args.login.password},
+            files={PASSWORD_FILE: args.login.password, **client_files(args.login.authority)},
             opts=child,
         )
         self.done = Job(
@@ -99,7 +100,9 @@ class Migrations(pulumi.ComponentResource):
 
 def environment(spec: MigrationsSpec, login: PostgresConnection) -> dict[str, str]:
     """What the run is told."""
+    checked = {"NEXUS_POSTGRES_CA_FILE": spec.contract.secret(AUTHORITY)} if login.authority is not None else {}
     return {
+        **checked,
         "NEXUS_MIGRATIONS": json.dumps([target.model_dump(mode="json") for target in spec.targets]),
         "NEXUS_POSTGRES_HOST": login.host,
         "NEXUS_POSTGRES_PORT": str(login.port),

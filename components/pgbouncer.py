@@ -11,6 +11,7 @@ from components._connections import PostgresConnection
 from components._contract import Contract
 from components._limits import minimum_memory
 from components._postgres import LOOKUP_SCHEMA
+from components._tls import AUTHORITY, CERTIFICATE, server_files
 from components.workload import Running, ServerArgs, WorkloadArgs, WorkloadSpec
 
 CONFIGURATION, USERS = "pgbouncer.ini", "userlist.txt"
@@ -44,10 +45,11 @@ class PgbouncerArgs(ServerArgs):
 
 
 class Pgbouncer(pulumi.ComponentResource):
-    """The pooler. It is reached as PostgreSQL is, by the same users and passwords."""
+    """The pooler. It is reached as PostgreSQL is, by the same users and passwords, encrypted where that is."""
 
     host: str
     port: int
+    authority: pulumi.Input[str] | None
     running: Running
 
     def __init__(
@@ -56,15 +58,17 @@ class Pgbouncer(pulumi.ComponentResource):
         super().__init__("nexus:index:Pgbouncer", name, None, opts)
         login = args.login
         self.host, self.port = spec.name, spec.contract.ports["sql"]
+        self.authority = args.tls.authority if args.tls else None
         self.running = args.engine.run(
             name,
-            workload(spec),
+            workload(spec, encrypted=args.tls is not None),
             WorkloadArgs(
                 image=args.image,
                 network=args.network,
                 files={
-                    CONFIGURATION: configuration(spec, login.host, login.port, login.user),
+                    CONFIGURATION: configuration(spec, login, encrypted=args.tls is not None),
                     USERS: login.password.apply(lambda password: users(login.user, password)),
+                    **server_files(args.tls),
                 },
             ),
             pulumi.ResourceOptions(parent=self),
@@ -72,7 +76,7 @@ class Pgbouncer(pulumi.ComponentResource):
         self.register_outputs({"host": self.host, "port": self.port})
 
 
-def workload(spec: PgbouncerSpec) -> WorkloadSpec:
+def workload(spec: PgbouncerSpec, *, encrypted: bool = False) -> WorkloadSpec:
     """PgBouncer as a workload. It reads its files again when told to, and connections stay."""
     return WorkloadSpec(
         stack=spec.stack,
@@ -81,11 +85,11 @@ def workload(spec: PgbouncerSpec) -> WorkloadSpec:
         contract=spec.contract,
         memory_mib=spec.memory_mib,
         ready=("sh", "-c", f"{' '.join(spec.contract.health)} && kill -HUP 1"),
-        live=(CONFIGURATION, USERS),
+        live=(CONFIGURATION, USERS, *((CERTIFICATE, AUTHORITY) if encrypted else ())),
     )
 
 
-def configuration(spec: PgbouncerSpec, host: str, port: int, user: str) -> str:
+def configuration(spec: PgbouncerSpec, login: PostgresConnection, *, encrypted: bool = False) -> str:
     """``pgbouncer.ini``: any database of the server, for whoever PostgreSQL lets in there."""
     settings = {
         "listen_addr": "0.0.0.0",  # noqa: S104  inside its container, where no port is published
@@ -113,9 +117,23 @@ def configuration(spec: PgbouncerSpec, host: str, port: int, user: str) -> str:
         "log_connections": 0,
         "log_disconnections": 0,
         "log_stats": 0,
+        **(encryption(spec) if encrypted else {}),
     }
     lines = [f"{key} = {value}" for key, value in settings.items()]
-    return "\n".join(("[databases]", f"* = host={host} port={port} auth_user={user}", "", "[pgbouncer]", *lines, ""))
+    server = f"* = host={login.host} port={login.port} auth_user={login.user}"
+    return "\n".join(("[databases]", server, "", "[pgbouncer]", *lines, ""))
+
+
+def encryption(spec: PgbouncerSpec) -> dict[str, str]:
+    """The settings of encrypted connections: to clients, which are refused without, and to PostgreSQL, by its name."""
+    held = spec.contract.secret(CERTIFICATE)
+    return {
+        "client_tls_sslmode": "require",
+        "client_tls_cert_file": held,
+        "client_tls_key_file": held,
+        "server_tls_sslmode": "verify-full",
+        "server_tls_ca_file": spec.contract.secret(AUTHORITY),
+    }
 
 
 def users(login: str, password: str) -> str:

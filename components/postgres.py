@@ -12,9 +12,12 @@ from components._contract import Contract
 from components._limits import minimum_memory
 from components._postgres import MAINTENANCE, Database, script
 from components._resources import GeneratedSecret, passwords, rotated
+from components._tls import CERTIFICATE, Tls, server_files
 from components.workload import Port, Running, ServerArgs, WorkloadArgs, WorkloadSpec
 
 PASSWORD_FILE = "password"  # noqa: S105  the file's name, as the contract has it
+#: Who may connect, and how, where connections are encrypted: on the socket of its container as without, else by TLS.
+ACCESS_FILE, ACCESS = "pg_hba.conf", "local all all trust\nhostssl all all all scram-sha-256\n"
 #: Logins that are the platform's: Vault makes the services' roles, migrations change their schemas, and the pooler
 #: looks up who may log in.
 VAULT, MIGRATOR, POOLER = "vault", "migrator", "pooler"
@@ -65,15 +68,21 @@ class Postgres(pulumi.ComponentResource):
         superuser = GeneratedSecret(f"{name}-password", opts=child)
         named = [*LOGINS, *(d.owner for d in spec.databases if d.login)]
         secrets = {login: rotated(f"{name}-{login}-password", spec.generation, child) for login in named}
-        self.connections = {d.name: _connection(spec, d.name, d.owner, secrets) for d in spec.databases if d.login}
-        self.logins = {login: _connection(spec, MAINTENANCE, login, secrets) for login in LOGINS}
+        self.connections = {
+            d.name: _connection(spec, args.tls, d.name, d.owner, secrets) for d in spec.databases if d.login
+        }
+        self.logins = {login: _connection(spec, args.tls, MAINTENANCE, login, secrets) for login in LOGINS}
         self.running = args.engine.run(
             name,
-            workload(spec),
+            workload(spec, encrypted=args.tls is not None),
             WorkloadArgs(
                 image=args.image,
                 network=args.network,
-                files={PASSWORD_FILE: superuser.value},
+                files={
+                    PASSWORD_FILE: superuser.value,
+                    **server_files(args.tls),
+                    **({ACCESS_FILE: ACCESS} if args.tls else {}),
+                },
                 ready_input=provision(spec.databases, passwords(secrets)),
             ),
             child,
@@ -82,10 +91,16 @@ class Postgres(pulumi.ComponentResource):
 
 
 def _connection(
-    spec: PostgresSpec, database: str, user: str, secrets: Mapping[str, GeneratedSecret]
+    spec: PostgresSpec, tls: Tls | None, database: str, user: str, secrets: Mapping[str, GeneratedSecret]
 ) -> PostgresConnection:
-    port = spec.contract.ports["sql"]
-    return PostgresConnection(host=spec.name, port=port, database=database, user=user, password=secrets[user].value)
+    return PostgresConnection(
+        host=spec.name,
+        port=spec.contract.ports["sql"],
+        database=database,
+        user=user,
+        password=secrets[user].value,
+        authority=tls.authority if tls else None,
+    )
 
 
 def provision(databases: tuple[Database, ...], known: pulumi.Output[dict[str, str]]) -> pulumi.Output[str]:
@@ -95,14 +110,16 @@ def provision(databases: tuple[Database, ...], known: pulumi.Output[dict[str, st
     )
 
 
-def workload(spec: PostgresSpec) -> WorkloadSpec:
-    """PostgreSQL as a workload, tuned by its memory limit."""
+def workload(spec: PostgresSpec, *, encrypted: bool = False) -> WorkloadSpec:
+    """PostgreSQL as a workload, tuned by its memory limit. It reads another certificate while it runs."""
     answers = " ".join(spec.contract.health)
+    given = {**settings(spec), **(encryption(spec) if encrypted else {})}
+    told = "kill -HUP 1 && " if encrypted else ""
     return WorkloadSpec(
         stack=spec.stack,
         name=spec.name,
         contract=spec.contract,
-        command=("postgres", *(part for key, value in settings(spec).items() for part in ("-c", f"{key}={value}"))),
+        command=("postgres", *(part for key, value in given.items() for part in ("-c", f"{key}={value}"))),
         env={
             "POSTGRES_PASSWORD_FILE": spec.contract.secret(PASSWORD_FILE),
             "POSTGRES_INITDB_ARGS": "--auth-host=scram-sha-256",
@@ -113,8 +130,9 @@ def workload(spec: PostgresSpec) -> WorkloadSpec:
         ready=(
             "sh",
             "-c",
-            f"{answers} && exec psql --no-psqlrc --quiet --username=postgres --file=-",
+            f"{answers} && {told}exec psql --no-psqlrc --quiet --username=postgres --file=-",
         ),
+        live=(CERTIFICATE,) if encrypted else (),
     )
 
 
@@ -146,4 +164,16 @@ def settings(spec: PostgresSpec) -> dict[str, str]:
         "log_lock_waits": "on",
         "log_autovacuum_min_duration": "10s",
         "log_temp_files": "10MB",
+    }
+
+
+def encryption(spec: PostgresSpec) -> dict[str, str]:
+    """The server's settings where connections are encrypted: key and certificate are of one file."""
+    held = spec.contract.secret(CERTIFICATE)
+    return {
+        "ssl": "on",
+        "ssl_cert_file": held,
+        "ssl_key_file": held,
+        "ssl_min_protocol_version": "TLSv1.2",
+        "hba_file": spec.contract.secret(ACCESS_FILE),
     }

@@ -204,6 +204,7 @@ def rate_limiting(limits: Mapping[str, int], counters: RedisConnection | None) -
         "host": counters.host,
         "port": counters.port,
         "username": counters.user,
+        **({"ssl": True, "ssl_verify": True, "server_name": counters.host} if counters.authority is not None else {}),
         "timeout": COUNTING_TIMEOUT,
     }
     settings["policy"] = "redis"

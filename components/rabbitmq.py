@@ -15,6 +15,7 @@ from components._connections import RabbitmqConnection
 from components._contract import Contract
 from components._limits import minimum_memory
 from components._resources import GeneratedSecret, rotated
+from components._tls import CERTIFICATE, server_files
 from components.workload import Port, Running, ServerArgs, WorkloadArgs, WorkloadSpec
 
 VHOST, EVENTS, DEAD = "nexus", "events", "events.dead"
@@ -91,31 +92,33 @@ class Rabbitmq(pulumi.ComponentResource):
         ports = spec.contract.ports
         self.administrator = RabbitmqConnection(
             host=spec.name,
-            port=ports["amqp"],
-            management_port=ports["management"],
+            port=ports["amqps" if args.tls else "amqp"],
+            management_port=ports["management-tls" if args.tls else "management"],
             vhost=VHOST,
             user=ADMINISTRATOR,
             password=secret.value,
+            authority=args.tls.authority if args.tls else None,
         )
         self.running = args.engine.run(
             name,
-            workload(spec),
+            workload(spec, encrypted=args.tls is not None),
             WorkloadArgs(
                 image=args.image,
                 network=args.network,
                 files={
-                    CONFIGURATION: configuration(spec),
+                    CONFIGURATION: configuration(spec, encrypted=args.tls is not None),
                     COOKIE: cookie.value,
                     DEFINITIONS: secret.value.apply(lambda password: definitions(spec.consumers, password)),
+                    **server_files(args.tls),
                 },
             ),
             child,
         )
-        self.register_outputs({"host": self.running.host, "port": ports["amqp"]})
+        self.register_outputs({"host": self.running.host, "port": self.administrator.port})
 
 
-def workload(spec: RabbitmqSpec) -> WorkloadSpec:
-    """RabbitMQ as a workload."""
+def workload(spec: RabbitmqSpec, *, encrypted: bool = False) -> WorkloadSpec:
+    """RabbitMQ as a workload. It looks at its certificate every two minutes by itself (erlang.org, ssl, PEM cache)."""
     return WorkloadSpec(
         stack=spec.stack,
         name=spec.name,
@@ -126,17 +129,16 @@ def workload(spec: RabbitmqSpec) -> WorkloadSpec:
         memory_mib=spec.memory_mib,
         cpus=spec.cpus,
         ready=("bash", "-c", f"{spec.contract.health[-1]} || exit\n{IMPORT}"),
-        live=(DEFINITIONS,),
+        live=(DEFINITIONS, *((CERTIFICATE,) if encrypted else ())),
         ready_timeout=READY_SECONDS,
     )
 
 
-def configuration(spec: RabbitmqSpec) -> str:
+def configuration(spec: RabbitmqSpec, *, encrypted: bool = False) -> str:
     """``rabbitmq.conf``: listeners, limits from the memory, logs to the engine."""
     ports = spec.contract.ports
     settings = {
-        "listeners.tcp.default": ports["amqp"],
-        "management.tcp.port": ports["management"],
+        **(encryption(spec) if encrypted else plain(spec)),
         "prometheus.tcp.port": ports["metrics"],
         "load_definitions": spec.contract.secret(DEFINITIONS),
         "total_memory_available_override_value": f"{spec.memory_mib}MiB",
@@ -152,6 +154,28 @@ def configuration(spec: RabbitmqSpec) -> str:
         "log.connection.level": "error",  # each health check is a connection
     }
     return "".join(f"{key} = {value}\n" for key, value in settings.items())
+
+
+def plain(spec: RabbitmqSpec) -> dict[str, str | int]:
+    """Listeners that do not encrypt."""
+    ports = spec.contract.ports
+    return {"listeners.tcp.default": ports["amqp"], "management.tcp.port": ports["management"]}
+
+
+def encryption(spec: RabbitmqSpec) -> dict[str, str | int]:
+    """Listeners that encrypt, on ports of their own. In plain it answers the health check inside its container alone."""
+    ports, held = spec.contract.ports, spec.contract.secret(CERTIFICATE)
+    return {
+        "listeners.tcp.local": f"127.0.0.1:{ports['amqp']}",
+        "listeners.ssl.default": ports["amqps"],
+        "management.ssl.port": ports["management-tls"],
+        **{
+            f"{part}.{key}": held
+            for part in ("ssl_options", "management.ssl")
+            for key in ("certfile", "keyfile", "cacertfile")
+        },
+        "ssl_options.verify": "verify_none",  # of clients: they log in by passwords
+    }
 
 
 def definitions(consumers: Iterable[Consumer], password: str) -> str:

@@ -13,6 +13,7 @@ from components._connections import RedisConnection
 from components._contract import Contract
 from components._limits import minimum_memory
 from components._resources import GeneratedSecret, passwords
+from components._tls import AUTHORITY, CERTIFICATE, server_files
 from components.workload import Port, Running, ServerArgs, WorkloadArgs, WorkloadSpec
 
 #: The user `health` may only PING and have the users' file read again, so neither needs a secret.
@@ -21,6 +22,9 @@ HEALTH = ("sh", "-c", f"{ASK} ping | grep -q PONG")
 #: Another service's user is no reason to restart: the server reads its file again, and connections stay.
 RELOAD = ("sh", "-c", f"{ASK} acl load | grep -q OK")
 USERS, CONFIGURATION = "users.acl", "redis.conf"
+#: Who has another certificate read: the command would let it change any setting, so it has a password, which stays in
+#: the server's own container.
+RENEWER, RENEWER_PASSWORD = "renewer", "renewer-password"
 #: Of the limit, the rest is for the fork of an AOF rewrite and for client buffers (redis.io, Memory optimization).
 MAXMEMORY_SHARE = 0.7
 #: A service may read and write. It may not administer the server, nor learn of others' keys and channels by commands
@@ -89,25 +93,35 @@ class Redis(pulumi.ComponentResource):
             for generation in accepted
         }
         port = spec.contract.ports["redis"]
+        if args.tls:
+            secrets[RENEWER] = GeneratedSecret(f"{name}-{RENEWER}-password", opts=child)
         self.connections = {
             user.name: RedisConnection(
-                host=spec.name, port=port, user=user.name, password=secrets[_key(user.name, spec.generation)].value
+                host=spec.name,
+                port=port,
+                user=user.name,
+                password=secrets[_key(user.name, spec.generation)].value,
+                authority=args.tls.authority if args.tls else None,
             )
             for user in spec.users
         }
         self.running = args.engine.run(
             name,
-            workload(spec),
+            workload(spec, encrypted=args.tls is not None),
             WorkloadArgs(
                 image=args.image,
                 network=args.network,
                 files={
-                    CONFIGURATION: configuration(spec),
+                    CONFIGURATION: configuration(spec, encrypted=args.tls is not None),
                     USERS: passwords(secrets).apply(
                         lambda known: acl(
-                            spec.users, {u.name: [known[_key(u.name, g)] for g in accepted] for u in spec.users}
+                            spec.users,
+                            {u.name: [known[_key(u.name, g)] for g in accepted] for u in spec.users},
+                            renewer=known.get(RENEWER),
                         )
                     ),
+                    **server_files(args.tls),
+                    **({RENEWER_PASSWORD: secrets[RENEWER].value} if args.tls else {}),
                 },
             ),
             child,
@@ -120,8 +134,8 @@ def _key(user: str, generation: int) -> str:
     return f"{user}.{generation}" if generation else user
 
 
-def configuration(spec: RedisSpec) -> str:
-    """``redis.conf``: what is kept, what makes room, and users from their file."""
+def configuration(spec: RedisSpec, *, encrypted: bool = False) -> str:
+    """``redis.conf``: what is kept, what makes room, users from their file, and how clients connect."""
     data = spec.contract.data or "/data"
     lines = [
         f"dir {data}",
@@ -132,25 +146,57 @@ def configuration(spec: RedisSpec) -> str:
         "maxmemory-clients 10%",
         "tcp-keepalive 60",
         f"aclfile {spec.contract.secret(USERS)}",
+        *(encryption(spec) if encrypted else ()),
     ]
     return "\n".join([*lines, ""])
 
 
-def acl(users: Sequence[User], known: Mapping[str, Sequence[str]]) -> str:
-    """The ACL file: only digests of the passwords reach the container."""
+def encryption(spec: RedisSpec) -> tuple[str, ...]:
+    """Of ``redis.conf``: the port takes TLS and nothing else, from clients that need no certificates of their own."""
+    held = spec.contract.secret(CERTIFICATE)
+    return (
+        "port 0",
+        f"tls-port {spec.contract.ports['redis']}",
+        f"tls-cert-file {held}",
+        f"tls-key-file {held}",
+        f"tls-ca-cert-file {spec.contract.secret(AUTHORITY)}",
+        "tls-auth-clients no",
+    )
+
+
+def acl(users: Sequence[User], known: Mapping[str, Sequence[str]], renewer: str | None = None) -> str:
+    """The ACL file: only digests of the passwords reach the container, but for the renewer's."""
     lines = ["user default off", "user health on nopass -@all +ping +acl|load"]
+    if renewer:
+        lines.append(f"user {RENEWER} on {_digest(renewer)} -@all +config|set")
     for user in sorted(users, key=lambda user: user.name):
-        digests = " ".join(f"#{hashlib.sha256(password.encode()).hexdigest()}" for password in known[user.name])
+        digests = " ".join(_digest(password) for password in known[user.name])
         lines.append(f"user {user.name} on {digests} {user.rules}")
     return "\n".join([*lines, ""])
 
 
-def workload(spec: RedisSpec) -> WorkloadSpec:
+def _digest(password: str) -> str:
+    return f"#{hashlib.sha256(password.encode()).hexdigest()}"
+
+
+def asked(contract: Contract) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Health check and reload where connections are encrypted. A setting is read again also when it stays as it is."""
+    held, encrypted = contract.secret(CERTIFICATE), f"--tls --cacert {contract.secret(AUTHORITY)}"
+    health, load = (asking[-1].replace("redis-cli", f"redis-cli {encrypted}") for asking in (HEALTH, RELOAD))
+    renew = (
+        f'printf "AUTH {RENEWER} %s\\nCONFIG SET tls-cert-file {held} tls-key-file {held}\\n" '
+        f'"$(cat {contract.secret(RENEWER_PASSWORD)})" | redis-cli {encrypted}'
+    )
+    return ("sh", "-c", health), ("sh", "-c", f'{load} && [ "$({renew} | grep -c ^OK)" = 2 ]')
+
+
+def workload(spec: RedisSpec, *, encrypted: bool = False) -> WorkloadSpec:
     """Redis as a workload; a cache needs no volume."""
     contract = spec.contract
     if spec.purpose == "cache":
         path = f"uid={contract.uid},gid={contract.gid},mode=0700"
         contract = contract.model_copy(update={"data": None, "tmpfs": {**contract.tmpfs, "/data": path}})
+    health, reload = asked(contract) if encrypted else (HEALTH, RELOAD)
     return WorkloadSpec(
         stack=spec.stack,
         name=spec.name,
@@ -160,7 +206,7 @@ def workload(spec: RedisSpec) -> WorkloadSpec:
         ports=spec.ports,
         memory_mib=spec.memory_mib,
         cpus=spec.cpus,
-        health=HEALTH,
-        ready=RELOAD,
-        live=(USERS,),
+        health=health,
+        ready=reload,
+        live=(USERS, *((CERTIFICATE,) if encrypted else ())),
     )

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from components._connections import Endpoint
 from components._contract import Contract
 from components._limits import minimum_memory
+from components._tls import client_files
 from components.workload import Port, Running, ServerArgs, WorkloadArgs, WorkloadSpec
 
 SECRET_ID = "vault-secret-id"  # noqa: S105  the file's name
@@ -72,9 +73,13 @@ class ServiceSpec(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceArgs(ServerArgs):
-    """What a service is made from. ``secret_id`` is what it logs in to Vault with; its role there has its name."""
+    """What a service is made from. ``secret_id`` is what it logs in to Vault with; its role there has its name.
+
+    ``authority`` is the root's certificate, where a link says that its server is checked by it (``ca_file``).
+    """
 
     secret_id: pulumi.Input[str]
+    authority: pulumi.Input[str] | None = None
 
 
 class Service(pulumi.ComponentResource):
@@ -90,7 +95,11 @@ class Service(pulumi.ComponentResource):
         self.running = args.engine.run(
             name,
             workload(spec),
-            WorkloadArgs(image=args.image, network=args.network, files={SECRET_ID: args.secret_id}),
+            WorkloadArgs(
+                image=args.image,
+                network=args.network,
+                files={SECRET_ID: args.secret_id, **client_files(args.authority)},
+            ),
             pulumi.ResourceOptions(parent=self),
         )
         self.endpoint = Endpoint(

@@ -79,7 +79,11 @@ class SwarmEngine:
             opts=opts,
         )
         return Running(
-            host=spec.name, hosts=(spec.name,), ready=self._reachable(name, spec, args, ready, opts), data=data
+            host=spec.name,
+            hosts=(spec.name,),
+            ready=self._reachable(name, spec, args, ready, opts),
+            data=data,
+            inside=ready,
         )
 
     def _reachable(

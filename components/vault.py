@@ -23,6 +23,9 @@ PATIENCE = 60
 #: Of the limit, what Go's garbage collector aims at; the rest is the program's own pages (go.dev, GC guide).
 GO_MEMORY_SHARE = 0.8
 HERE = Path(__file__).parent
+#: The root certificate by which Vault, as their client, checks data servers. On its volume: Vault reads it once, before
+#: it asks the first of them (Go, crypto/x509, SystemCertPool), which may be right after an unseal.
+TRUSTED = "/vault/file/trusted/root.pem"
 CONFIG, SERVER = "vault.hcl", "vault_server.sh"
 KEEPER, POLICY, TOKEN = "vault_keeper.sh", "stack-policy.hcl", "stack-token"
 POLICY_SOURCE = "vault_stack_policy.hcl"
@@ -43,6 +46,7 @@ class VaultSpec(BaseModel):
     cpus: float = Field(default=0, ge=0)
     port: Port
     generation: int = Field(default=0, ge=0, description="rotations of the stack's token")
+    trusting: bool = Field(default=False, description="checks servers' certificates by `TRUSTED` as well")
 
     @property
     def keeper(self) -> str:
@@ -137,7 +141,10 @@ def workload(spec: VaultSpec) -> WorkloadSpec:
         name=spec.name,
         contract=spec.contract,
         command=("sh", spec.contract.secret(SERVER), spec.contract.secret(CONFIG), str(PATIENCE)),
-        env={"GOMEMLIMIT": f"{int(spec.memory_mib * GO_MEMORY_SHARE)}MiB"},
+        env={
+            "GOMEMLIMIT": f"{int(spec.memory_mib * GO_MEMORY_SHARE)}MiB",
+            **({"SSL_CERT_DIR": TRUSTED.rpartition("/")[0]} if spec.trusting else {}),
+        },
         ports=(spec.port,),
         memory_mib=spec.memory_mib,
         cpus=spec.cpus,

@@ -1,4 +1,4 @@
-"""What Vault offers to services: engines for credentials, keys and certificates, and the way to log in."""
+"""What Vault offers to services: engines for credentials and keys, and the way to log in."""
 
 from __future__ import annotations
 
@@ -9,17 +9,14 @@ import pulumi
 from pydantic import BaseModel, ConfigDict, Field
 
 from components import _vault_policies as policies
-from components._vault_policies import APPROLE, CONSUL, DATABASE, ISSUING_CA, KV, RABBITMQ, ROOT_CA, TRANSIT
+from components._vault_policies import APPROLE, CONSUL, DATABASE, KV, RABBITMQ, TRANSIT
 
 if TYPE_CHECKING:
     import pulumi_vault as vault
 
-HOUR, YEAR = 3600, 365 * 24 * 3600
-ROOT_LIFE, ISSUING_LIFE = 10 * YEAR, 5 * YEAR
+HOUR = 3600
 #: Of PostgreSQL's connections, what Vault may take: it makes one role at a time.
 DATABASE_CONNECTIONS = 2
-#: Keys of elliptic curves: made in milliseconds where RSA takes a second, and every client of today knows them.
-KEY_TYPE, KEY_BITS = "ec", 256
 
 
 class EnginesSpec(BaseModel):
@@ -34,8 +31,9 @@ class EnginesSpec(BaseModel):
     user: str = Field(default="vault", description="of Vault itself, in PostgreSQL and RabbitMQ")
     lease_ttl: int = Field(default=HOUR, ge=10)
     lease_max_ttl: int = Field(default=24 * HOUR, ge=20)
-    certificate_ttl: int = Field(default=30 * 24 * HOUR, ge=60)
-    gateway_names: tuple[str, ...] = Field(default=("localhost",), description="DNS names of the gateway's certificate")
+    authority: str | None = Field(
+        default=None, description="file in Vault's container by which PostgreSQL's certificate is checked; else plain"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,15 +47,13 @@ class EnginesArgs:
 
 
 class VaultEngines(pulumi.ComponentResource):
-    """Engines, certificate authorities, policies and the AppRole method. Its provider comes with ``opts``.
+    """Engines, policies and the AppRole method. Its provider comes with ``opts``.
 
-    ``mounts`` has the path of each engine and of the method, known once it can be given roles; ``root_certificate`` is
-    what clients trust.
+    ``mounts`` has the path of each engine and of the method, known once it can be given roles.
     """
 
     spec: EnginesSpec
     mounts: dict[str, pulumi.Output[str]]
-    root_certificate: pulumi.Output[str]
 
     def __init__(
         self, name: str, spec: EnginesSpec, args: EnginesArgs, opts: pulumi.ResourceOptions | None = None
@@ -78,10 +74,7 @@ class VaultEngines(pulumi.ComponentResource):
             self.mounts[RABBITMQ] = broker(name, spec, args, child)
         if spec.consul:
             self.mounts[CONSUL] = registry(name, spec, args, child)
-        issuing = mount(name, ISSUING_CA, "pki", child, max_lease_ttl_seconds=ISSUING_LIFE)
-        self.root_certificate = authorities(name, spec.stack, issuing.path, child)
-        certificate_roles(name, spec, login.accessor, issuing.path, child)
-        self.register_outputs({"rootCertificate": self.root_certificate})
+        self.register_outputs({})
 
 
 def approle(name: str, opts: pulumi.ResourceOptions) -> vault.AuthBackend:
@@ -114,6 +107,7 @@ def database(name: str, spec: EnginesSpec, args: EnginesArgs, opts: pulumi.Resou
     """The engine that makes logins to PostgreSQL. Like those below, it does not ask its server while it is set up."""
     import pulumi_vault as vault  # noqa: PLC0415
 
+    checked = f"verify-full&sslrootcert={spec.authority}" if spec.authority else "disable"
     connection = vault.database.SecretBackendConnection(
         f"{name}-postgres",
         backend=mount(name, DATABASE, "database", opts).path,
@@ -121,7 +115,7 @@ def database(name: str, spec: EnginesSpec, args: EnginesArgs, opts: pulumi.Resou
         allowed_roles=["*"],
         verify_connection=False,
         postgresql=vault.database.SecretBackendConnectionPostgresqlArgs(
-            connection_url=f"postgresql://{{{{username}}}}:{{{{password}}}}@{spec.postgres}/postgres?sslmode=disable",
+            connection_url=f"postgresql://{{{{username}}}}:{{{{password}}}}@{spec.postgres}/postgres?sslmode={checked}",
             username=spec.user,
             password=args.postgres_password,
             password_authentication="scram-sha-256",  # noqa: S106  hashed by Vault: PostgreSQL logs no password
@@ -164,73 +158,3 @@ def registry(name: str, spec: EnginesSpec, args: EnginesArgs, opts: pulumi.Resou
 def known_path(path: pulumi.Output[str | None]) -> pulumi.Output[str]:
     """A path that is an optional input of its type, and is given here."""
     return path.apply(lambda given: given or "")
-
-
-def authorities(name: str, stack: str, issuing: pulumi.Output[str], opts: pulumi.ResourceOptions) -> pulumi.Output[str]:
-    """A root authority that signs the issuing one. Their keys never leave Vault. Returns the root's certificate."""
-    import pulumi_vault as vault  # noqa: PLC0415
-
-    pki = vault.pkisecret
-    root = pki.SecretBackendRootCert(
-        f"{name}-root",
-        backend=mount(name, ROOT_CA, "pki", opts, max_lease_ttl_seconds=ROOT_LIFE).path,
-        type="internal",
-        common_name=f"nexus {stack} root",
-        ttl=str(ROOT_LIFE),
-        key_type=KEY_TYPE,
-        key_bits=KEY_BITS,
-        opts=opts,
-    )
-    request = pki.SecretBackendIntermediateCertRequest(
-        f"{name}-issuing-request",
-        backend=issuing,
-        type="internal",
-        common_name=f"nexus {stack} issuing",
-        key_type=KEY_TYPE,
-        key_bits=KEY_BITS,
-        opts=opts,
-    )
-    signed = pki.SecretBackendRootSignIntermediate(
-        f"{name}-issuing",
-        backend=root.backend,
-        csr=request.csr,
-        common_name=f"nexus {stack} issuing",
-        ttl=str(ISSUING_LIFE),
-        opts=opts,
-    )
-    pki.SecretBackendIntermediateSetSigned(
-        f"{name}-issuing-signed", backend=issuing, certificate=signed.certificate_bundle, opts=opts
-    )
-    return root.certificate
-
-
-def certificate_roles(
-    name: str,
-    spec: EnginesSpec,
-    accessor: pulumi.Output[str],
-    issuing: pulumi.Output[str],
-    opts: pulumi.ResourceOptions,
-) -> None:
-    """A service gets certificates for its own name alone; the gateway for the names its users know."""
-    import pulumi_vault as vault  # noqa: PLC0415
-
-    own = accessor.apply(lambda known: [policies.role_name(known), f"{policies.role_name(known)}.service.consul"])
-    domains = {policies.SERVICE_CERTIFICATE: own, policies.GATEWAY_CERTIFICATE: list(spec.gateway_names)}
-    for role, names in domains.items():
-        vault.pkisecret.SecretBackendRole(
-            f"{name}-certificates-{role}",
-            backend=issuing,
-            name=role,
-            allowed_domains=names,
-            allowed_domains_template=role == policies.SERVICE_CERTIFICATE,
-            allow_bare_domains=True,
-            allow_subdomains=False,
-            allow_localhost=False,
-            allow_ip_sans=role == policies.GATEWAY_CERTIFICATE,
-            key_type=KEY_TYPE,
-            key_bits=KEY_BITS,
-            ttl=str(spec.certificate_ttl),
-            max_ttl=str(spec.certificate_ttl),
-            no_store=True,  # they are renewed and never revoked: a list of all would only grow
-            opts=opts,
-        )

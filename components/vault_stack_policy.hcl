@@ -56,8 +56,8 @@ path "sys/leases/revoke-prefix/consul/creds*" { capabilities = ["create", "updat
 # Keys are made and turned over; nothing is encrypted, decrypted, signed or exported with them.
 path "transit/keys/*" { capabilities = ["create", "read", "update", "delete"] }
 
-# The certificate authorities, whose keys stay inside (`internal`), and their roles. Certificates are issued to those who
-# use them.
+# The certificate authorities, whose keys stay inside (`internal`), their roles, and the data servers' certificates. The
+# gateway's is issued to who uses it.
 path "pki/issuers/generate/root/internal" { capabilities = ["create", "update"] }
 path "pki/root" { capabilities = ["delete", "sudo"] }
 path "pki/root/sign-intermediate" { capabilities = ["create", "update"] }
@@ -71,4 +71,5 @@ path "pki_int/issuer/*" { capabilities = ["read", "update", "delete"] }
 path "pki_int/key/*" { capabilities = ["read", "delete"] }
 path "pki_int/cert/*" { capabilities = ["read"] }
 path "pki_int/config/*" { capabilities = ["create", "read", "update"] }
+path "pki_int/issue/server" { capabilities = ["create", "update"] }
 path "pki_int/roles/*" { capabilities = ["create", "read", "update", "delete"] }

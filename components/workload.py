@@ -6,7 +6,7 @@ privileges, no capabilities, a read-only root, files instead of secrets in the e
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -19,6 +19,7 @@ from components._health import HealthCheck, duration
 from components._labels import FILES_DIGEST, labels
 from components._naming import physical
 from components._resources import Exec, Files
+from components._tls import Tls
 
 #: A container's log is rotated by the engine: at most 3 files of 10 MB each.
 LOG_OPTIONS = {"max-size": "10m", "max-file": "3"}
@@ -101,12 +102,18 @@ class Running:
     """A started workload: its names on the network, the gate that opens when all of it answers, its volume, if any.
 
     ``host`` is where to send to when any instance will do; ``hosts`` names each instance that others can tell apart.
+    ``inside`` is the gate's part that is asked in the container itself.
     """
 
     host: str
     hosts: tuple[str, ...]
     ready: Exec
     data: docker.Volume | None
+    inside: Exec
+
+    def tell(self, name: str, command: Sequence[str], stdin: pulumi.Input[str], opts: pulumi.ResourceOptions) -> Exec:
+        """Run a command in the container with this input (in the last one's, of several)."""
+        return self.inside.further(name, command, stdin, opts)
 
 
 class Engine(Protocol):
@@ -119,11 +126,15 @@ class Engine(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class ServerArgs:
-    """What every server component is made from: its image, its network, and what runs it."""
+    """What every server component is made from: its image, its network, and what runs it.
+
+    A data server with ``tls`` takes encrypted connections and no others.
+    """
 
     image: pulumi.Input[str]
     network: pulumi.Input[str]
     engine: Engine
+    tls: Tls | None = None
 
 
 def instance(name: str, number: int) -> str:
@@ -188,7 +199,7 @@ class ContainerEngine:
                 opts=opts,
             )
         assert ready is not None
-        return Running(host=spec.name, hosts=hosts, ready=ready, data=data)
+        return Running(host=spec.name, hosts=hosts, ready=ready, data=data, inside=ready)
 
     @staticmethod
     def _container(host: str, spec: WorkloadSpec, args: WorkloadArgs, mounted: _Mounted) -> dict[str, Any]:

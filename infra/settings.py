@@ -38,8 +38,9 @@ class Model(BaseModel):
 
 
 #: What is declared with a generation, so that a higher one makes it anew: logins of PostgreSQL, users of Redis and
-#: RabbitMQ, the secret ids by which services log in to Vault, passwords of the users that settings name.
-Rotated = Literal["postgres", "redis", "rabbitmq", "consul", "vault", "identities", "users", "api-keys"]
+#: RabbitMQ, the secret ids by which services log in to Vault, passwords of the users that settings name, the data
+#: servers' certificates.
+Rotated = Literal["postgres", "redis", "rabbitmq", "consul", "vault", "identities", "users", "api-keys", "certificates"]
 UserName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}$")]
 ClientId = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,99}$")]
 Role = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
@@ -72,7 +73,16 @@ class Leases(Model):
     ttl: int = Field(default=3600, ge=10, le=86400, description="Seconds; renewed after two thirds of them.")
     max_ttl: int = Field(default=86400, ge=20, le=2592000, description="Seconds after which a new one is made.")
     certificates: int = Field(
-        default=2592000, ge=60, le=31536000, description="Seconds a certificate is valid; renewed at two thirds."
+        default=2592000,
+        ge=60,
+        le=31536000,
+        description="Seconds the gateway's certificate is valid; renewed at two thirds.",
+    )
+    server_certificates: int = Field(
+        default=31536000,
+        ge=60,
+        le=31536000,
+        description="Seconds a data server's certificate is valid; an `up` in the last third renews it.",
     )
 
 
@@ -136,6 +146,11 @@ class Settings(Model):
     )
     tls: Literal["optional", "redirect"] = Field(
         default="optional", description="At the gateway: `redirect` answers plain HTTP with the HTTPS address."
+    )
+    tls_data: bool = Field(
+        default=False,
+        description="PostgreSQL, Redis and RabbitMQ take encrypted connections alone, by certificates of Vault's that "
+        "each client checks.",
     )
     public_url: str = Field(
         default="", description="The gateway's address for its users. Default: `https://localhost:<proxy_tls port>`."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pulumi
 
-from components.accounts import Accounts
+from components.certificates import Certificates
 from components.healer import Healer, HealerSpec
 from components.workload import ServerArgs
 from infra import catalog, images, protection, settings
@@ -12,7 +12,7 @@ from infra.catalog import Catalog
 from infra.entry import Service
 from infra.errors import ConfigError
 from infra.platform import Platform
-from infra.wiring import BUILDERS, discovery, secrets
+from infra.wiring import BUILDERS, certificates, discovery, secrets
 
 HEALER = "healer"
 
@@ -39,9 +39,9 @@ def export(platform: Platform) -> None:
     """The stack's outputs: where the services are, where users go in, and the passwords they first sign in with."""
     pulumi.export("services", {entry.name: str(entry.port) for entry in platform.catalog.enabled})
     pulumi.export("url", platform.public_url)
-    if secrets.ACCOUNTS in platform.made:
-        pulumi.export("passwords", platform.find(secrets.ACCOUNTS, Accounts).passwords)
-        pulumi.export("rootCertificate", platform.find(secrets.ENGINES, secrets.VaultEngines).root_certificate)
+    if "vault" in platform.made:
+        pulumi.export("passwords", secrets.accounts(platform).passwords)
+        pulumi.export("rootCertificate", platform.find(certificates.CERTIFICATES, Certificates).root)
 
 
 def ordered(chosen: Catalog) -> list[Service]:

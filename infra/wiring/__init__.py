@@ -12,11 +12,11 @@ from infra.wiring import application, data, discovery, gateway, observability, s
 
 #: What builds each kind, in the order of declaration: servers first, then what is registered with them.
 BUILDERS: Mapping[str, Callable[[Platform, Service], pulumi.ComponentResource]] = {
+    "vault": secrets.vault,
     "postgres": data.postgres,
     "redis": data.redis,
     "rabbitmq": data.rabbitmq,
     "consul": discovery.consul,
-    "vault": secrets.vault,
     "elasticsearch": observability.elasticsearch,
     "alertmanager": observability.alertmanager,
     "prometheus": observability.prometheus,

@@ -7,7 +7,6 @@ from typing import Any
 import pulumi
 
 from components._consul_rules import policy_name
-from components.accounts import Accounts
 from components.consul import Consul
 from components.identity import BrokerAccess, Identity, IdentityArgs, IdentitySpec
 from components.migrations import Migrations
@@ -16,11 +15,11 @@ from components.rabbitmq import Rabbitmq
 from components.registration import Registration, RegistrationSpec
 from components.service import Links, Service, ServiceArgs, ServiceSpec
 from components.vault import Vault
-from components.vault_engines import VaultEngines
 from infra import entry as entries
 from infra.platform import Platform
 from infra.wiring import gateway, secrets
-from infra.wiring.data import MIGRATIONS, NO_HISTORY, POOL, redis_of
+from infra.wiring.certificates import POOL, authority, checked
+from infra.wiring.data import MIGRATIONS, NO_HISTORY, redis_of
 
 AUTH, AI = "auth", "ai"
 
@@ -41,7 +40,8 @@ def service(platform: Platform, entry: entries.Service) -> Service:
     runtime = platform.runtime(entry.image)
     if "postgres" in entry.needs and entry.history != NO_HISTORY:
         runtime["image"] = platform.find(MIGRATIONS, Migrations).done.after(runtime["image"])
-    running = Service(entry.name, spec, ServiceArgs(**runtime, secret_id=identify(platform, entry).secret_id))
+    args = ServiceArgs(**runtime, secret_id=identify(platform, entry).secret_id, authority=authority(platform, entry))
+    running = Service(entry.name, spec, args)
     announce(platform, entry, running)
     return running
 
@@ -59,9 +59,7 @@ def identify(platform: Platform, entry: entries.Service) -> Identity:
         signs=entry.role == AUTH,
         generation=platform.rotation("identities"),
     )
-    args = IdentityArgs(
-        engines=platform.find(secrets.ENGINES, VaultEngines), entries=kept(platform, entry), store=vault.running.data
-    )
+    args = IdentityArgs(engines=secrets.engines(platform), entries=kept(platform, entry), store=vault.running.data)
     name = f"{entry.name}-identity"
     return Identity(name, spec, args, pulumi.ResourceOptions(providers=[platform.vault_provider]))
 
@@ -75,7 +73,7 @@ def kept(platform: Platform, entry: entries.Service) -> dict[str, pulumi.Input[d
     if entry.role == AI:
         found["upstream"] = {"api_key": platform.settings.ai.key.get_secret_value()}
     if entry.role == AUTH:
-        found["seed"] = platform.find(secrets.ACCOUNTS, Accounts).seed
+        found["seed"] = secrets.accounts(platform).seed
     return found
 
 
@@ -92,21 +90,24 @@ def broker(entry: entries.Service) -> BrokerAccess | None:
 
 def links(platform: Platform, entry: entries.Service) -> Links:
     """Where a service finds what it needs."""
-    ai, needs = platform.settings.ai, entry.needs
+    ai, needs, check = platform.settings.ai, entry.needs, checked(platform, entry)
     found: dict[str, Any] = {
         "vault": {"address": platform.find("vault", Vault).internal},
         "consul": {"address": f"http://{platform.find('consul', Consul).internal}"},
     }
     if "postgres" in needs:
         pool = platform.find(POOL, Pgbouncer)
-        found["postgres"] = {"host": pool.host, "port": pool.port, "database": entry.store}
+        found["postgres"] = {"host": pool.host, "port": pool.port, "database": entry.store, **check}
     if "redis" in needs:
         login = redis_of(platform, entry).connections[entry.name]
-        found["redis"] = {"host": login.host, "port": login.port}
+        found["redis"] = {"host": login.host, "port": login.port, **check}
     if "rabbitmq" in needs:
         queues = platform.find("rabbitmq", Rabbitmq).administrator
         queue = entry.name if entry.consumes else ""
-        found["rabbitmq"] = {"host": queues.host, "port": queues.port, "vhost": queues.vhost, "queue": queue}
+        found["rabbitmq"] = {
+            **{"host": queues.host, "port": queues.port, "vhost": queues.vhost, "queue": queue},
+            **check,
+        }
     if entry.role == AI and ai.url:
         found["ai"] = {"url": ai.url, "model": ai.model}
     return Links(**found)

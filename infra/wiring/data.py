@@ -11,9 +11,10 @@ from components.workload import ServerArgs
 from infra import images
 from infra.catalog import Service
 from infra.platform import Platform
+from infra.wiring.certificates import CACHE, POOL, tls
 
-#: Helpers that the entries bring along, and what runs the services' programs.
-POOL, CACHE, MIGRATIONS, PROGRAMS = "pgbouncer", "redis-cache", "migrations", "service"
+#: A helper that the entry brings along, and what runs the services' programs.
+MIGRATIONS, PROGRAMS = "migrations", "service"
 #: Of the cache: answers of services, each gone by itself after seconds; more of them push out the oldest.
 CACHE_MEMORY_MIB = 128
 #: What an entry says that keeps its schema itself.
@@ -32,7 +33,7 @@ def postgres(platform: Platform, entry: Service) -> Postgres:
         generation=platform.rotation("postgres"),
         databases=tuple(Database(name=s.store, owner=s.store, login=s.kind != "service") for s in users),
     )
-    server = Postgres(entry.name, spec, ServerArgs(**platform.runtime(entry.image)))
+    server = Postgres(entry.name, spec, ServerArgs(**platform.runtime(entry.image), tls=tls(platform, entry.name)))
     platform.made[POOL] = _pooler(platform, server, spec.max_connections - RESERVED_CONNECTIONS)
     if with_schema := [service for service in users if service.kind == "service" and service.history != NO_HISTORY]:
         platform.made[MIGRATIONS] = _migrations(platform, server, with_schema)
@@ -41,7 +42,9 @@ def postgres(platform: Platform, entry: Service) -> Postgres:
 
 def _pooler(platform: Platform, server: Postgres, connections: int) -> Pgbouncer:
     spec = PgbouncerSpec(stack=platform.stack, contract=images.contract(POOL), name=POOL, connections=connections)
-    return Pgbouncer(POOL, spec, PgbouncerArgs(**platform.runtime(POOL), login=server.logins[POOLER]))
+    return Pgbouncer(
+        POOL, spec, PgbouncerArgs(**platform.runtime(POOL), tls=tls(platform, POOL), login=server.logins[POOLER])
+    )
 
 
 def _migrations(platform: Platform, server: Postgres, services: list[Service]) -> Migrations:
@@ -75,13 +78,13 @@ def redis(platform: Platform, entry: Service) -> Redis:
         "cpus": entry.cpus,
         "generation": platform.rotation("redis"),
     }
-    args = ServerArgs(**platform.runtime(entry.image))
+    runtime = platform.runtime(entry.image)
     cache = RedisSpec(**shape, memory_mib=CACHE_MEMORY_MIB, name=CACHE, kind="helper", users=cached, purpose="cache")
-    platform.made[CACHE] = Redis(CACHE, cache, args)
+    platform.made[CACHE] = Redis(CACHE, cache, ServerArgs(**runtime, tls=tls(platform, CACHE)))
     store = RedisSpec(
         **shape, memory_mib=entry.memory, name=entry.name, ports=(platform.port(entry, "redis"),), users=tuple(kept)
     )
-    return Redis(entry.name, store, args)
+    return Redis(entry.name, store, ServerArgs(**runtime, tls=tls(platform, entry.name)))
 
 
 def redis_of(platform: Platform, entry: Service) -> Redis:
@@ -91,13 +94,14 @@ def redis_of(platform: Platform, entry: Service) -> Redis:
 
 def rabbitmq(platform: Platform, entry: Service) -> Rabbitmq:
     """RabbitMQ with a queue for each service that consumes."""
-    ports = [platform.port(entry, "amqp")]
+    amqp, management = ("amqps", "management-tls") if platform.settings.tls_data else ("amqp", "management")
+    ports = [platform.port(entry, amqp)]
     if "management" in entry.ports:
-        ports.append(platform.port(entry, "management", "management"))
+        ports.append(platform.port(entry, management, "management"))
     spec = RabbitmqSpec(
         **platform.shape(entry),
         ports=tuple(ports),
         generation=platform.rotation("rabbitmq"),
         consumers=tuple(Consumer(name=s.name, topics=s.consumes) for s in platform.catalog.enabled if s.consumes),
     )
-    return Rabbitmq(entry.name, spec, ServerArgs(**platform.runtime(entry.image)))
+    return Rabbitmq(entry.name, spec, ServerArgs(**platform.runtime(entry.image), tls=tls(platform, entry.name)))

@@ -48,6 +48,8 @@ ASKED: Mapping[str, tuple[str, str]] = {
     "logstash": ("api", "/"),
     "kibana": ("http", "/api/status"),
 }
+#: Where encrypted connections have a port of their own.
+ENCRYPTED: Mapping[str, str] = {"rabbitmq": "amqps"}
 
 
 def announce(platform: Platform, entry: Service) -> None:
@@ -55,6 +57,8 @@ def announce(platform: Platform, entry: Service) -> None:
     from components.registration import Registration, RegistrationSpec  # noqa: PLC0415
 
     port, path = ASKED[entry.kind]
+    if platform.settings.tls_data:
+        port = ENCRYPTED.get(entry.kind, port)
     check: dict[str, Any] = {"scheme": "http", "health_path": path} if path else {"scheme": "tcp"}
     Registration(
         f"{entry.name}-discovery",

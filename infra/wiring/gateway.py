@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 import pulumi
 
 from components._connections import Endpoint, RedisConnection
-from components.accounts import Accounts
 from components.gateway import Api, Gateway, GatewayArgs, GatewaySpec
 from components.gateway_agent import IDENTITY, GatewayAgent, GatewayAgentArgs, GatewayAgentSpec
 from components.identity import Identity, IdentityArgs, IdentitySpec
@@ -16,11 +15,10 @@ from components.postgres import Postgres
 from components.publication import Breaker, Publication, PublicationArgs, PublicationSpec, RateLimit, Route
 from components.redis import Redis
 from components.vault import Vault
-from components.vault_engines import VaultEngines
 from infra import images
 from infra.catalog import Service
 from infra.platform import Platform
-from infra.wiring import secrets
+from infra.wiring import certificates, secrets
 
 GATEWAY, AGENT = "gateway", IDENTITY
 #: The role of the service whose tokens the gateway verifies.
@@ -54,7 +52,7 @@ def kong(platform: Platform, entry: Service) -> Kong:
             apis=apis(platform),
         ),
         GatewayArgs(
-            keys=platform.find(secrets.ACCOUNTS, Accounts).api_keys if settings.api_keys else {},
+            keys=secrets.accounts(platform).api_keys if settings.api_keys else {},
             store=store.running.data,
         ),
         pulumi.ResourceOptions(providers=[platform.kong_provider]),
@@ -70,7 +68,7 @@ def agent(platform: Platform, server: Kong) -> GatewayAgent:
     identity = Identity(
         f"{AGENT}-identity",
         IdentitySpec(service=AGENT, policies=(AGENT,), generation=platform.rotation("identities")),
-        IdentityArgs(engines=platform.find(secrets.ENGINES, VaultEngines), store=vault.running.data),
+        IdentityArgs(engines=secrets.engines(platform), store=vault.running.data),
         pulumi.ResourceOptions(providers=[platform.vault_provider]),
     )
     spec = GatewayAgentSpec(
@@ -81,7 +79,7 @@ def agent(platform: Platform, server: Kong) -> GatewayAgent:
         kong=server.internal,
         kong_user=ADMIN_USER,
         roles=tuple(platform.settings.roles),
-        names=secrets.gateway_names(platform.public_url),
+        names=certificates.gateway_names(platform.public_url),
     )
     args = GatewayAgentArgs(
         **platform.runtime("service"), secret_id=identity.secret_id, kong_password=server.admin_password

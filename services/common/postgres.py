@@ -13,6 +13,7 @@ import asyncpg
 from services.common.credentials import Source
 from services.common.dependency import Dependency, DependencyAwayError, delays, explain
 from services.common.settings import PostgresSettings
+from services.common.tls import context
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -51,6 +52,7 @@ class Postgres(Dependency):
     def __init__(self, settings: PostgresSettings, application: str, source: Source) -> None:
         super().__init__()
         self._settings, self._application, self._source = settings, application, source
+        self._tls = context(settings.ca_file)
         self._pool: asyncpg.Pool | None = None
         self._changing: asyncio.Future[None] | None = None
         #: Tables without which the service is not ready; migrations make them.
@@ -132,6 +134,7 @@ class Postgres(Dependency):
                 database=settings.database,
                 user=credentials.username,
                 password=credentials.password,
+                ssl=self._tls,
                 timeout=TIMEOUT,
                 command_timeout=TIMEOUT,
                 server_settings={"application_name": self._application},

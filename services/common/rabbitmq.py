@@ -19,6 +19,7 @@ from aio_pika.exceptions import AMQPError, AuthenticationError, ProbableAuthenti
 from services.common.credentials import Source
 from services.common.dependency import Dependency, DependencyAwayError, delays, explain
 from services.common.settings import RabbitmqSettings
+from services.common.tls import context
 
 if TYPE_CHECKING:
     from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage, AbstractQueue
@@ -110,6 +111,7 @@ class Rabbitmq(Dependency):
         super().__init__()
         self.queue = settings.queue
         self._settings, self._application, self._source = settings, application, source
+        self._tls = context(settings.ca_file)
         self._session: _Session | None = None
         self._error = "not connected yet"
         self._arrived, self._change = asyncio.Event(), asyncio.Event()
@@ -241,6 +243,8 @@ class Rabbitmq(Dependency):
                 password=credentials.password,
                 heartbeat=HEARTBEAT,
                 timeout=TIMEOUT,
+                ssl=self._tls is not None,
+                ssl_context=self._tls,
                 client_properties={"connection_name": self._application},
             )
         except (AuthenticationError, ProbableAuthenticationError):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import Any
 
-from redis.asyncio import BlockingConnectionPool
+from redis.asyncio import BlockingConnectionPool, Connection, SSLConnection
 from redis.asyncio import Redis as Client
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
@@ -15,6 +16,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from services.common.credentials import Credentials, Source
 from services.common.dependency import Dependency, DependencyAwayError, explain
 from services.common.settings import RedisSettings
+from services.common.tls import context
 
 #: Seconds for a connect, an answer, a free connection. A cache that is slower than this is no help.
 TIMEOUT = 1.0
@@ -38,6 +40,20 @@ class _Provider(CredentialProvider):
         return (self.last.username, self.last.password) if self.last.username else (self.last.password,)
 
 
+class _Encrypted(SSLConnection):
+    """A connection whose server is checked as all are: the driver's own context trusts the system's authorities."""
+
+    def __init__(self, *, checked: ssl.SSLContext, **rest: Any) -> None:
+        super().__init__(**rest)
+        self.ssl_context.context = checked
+
+
+def encryption(settings: RedisSettings) -> dict[str, Any]:
+    """What the pool makes its connections from."""
+    checked = context(settings.ca_file)
+    return {"connection_class": _Encrypted, "checked": checked} if checked else {"connection_class": Connection}
+
+
 class Redis(Dependency):
     """The service's Redis. Keys start with the service's name, so that an ACL can be given per service."""
 
@@ -48,6 +64,7 @@ class Redis(Dependency):
         self._prefix, self._source = prefix, source
         self._provider = _Provider(source)
         self._pool = BlockingConnectionPool(
+            **encryption(settings),
             host=settings.host,
             port=settings.port,
             db=settings.database,

@@ -43,6 +43,13 @@ SecretFile = Annotated[
 ]
 
 
+CaFile = Annotated[
+    Path,
+    BeforeValidator(_readable),
+    Field(description="the path of a readable file with the certificate (PEM) by which the server's is checked"),
+]
+
+
 class _Group(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -55,8 +62,11 @@ class VaultSettings(_Group):
 
 
 class _Server(_Group):
+    """Connections are encrypted just when ``ca_file`` is given."""
+
     host: Host
     password_file: SecretFile | None = None
+    ca_file: CaFile | None = None
 
 
 class PostgresSettings(_Server):

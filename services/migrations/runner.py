@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
+from services.common.tls import context
 from services.migrations import histories
 from services.migrations.histories import Step
 from services.migrations.settings import Settings, Target
@@ -82,6 +83,7 @@ async def connect(settings: Settings, target: Target) -> asyncpg.Connection:
                 port=settings.postgres_port,
                 user=settings.postgres_user,
                 password=settings.password,
+                ssl=context(settings.postgres_ca_file),
                 database=target.database,
                 timeout=CONNECT_SECONDS,
                 server_settings={"application_name": "migrations"},

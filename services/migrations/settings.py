@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FilePath, ValidationError
 
 PREFIX = "NEXUS_"
 #: PostgreSQL's names that need no quotes, so that none is ever needed.
@@ -30,7 +30,10 @@ class Target(BaseModel):
 
 
 class Settings(BaseModel):
-    """``NEXUS_MIGRATIONS`` (JSON: the targets); ``NEXUS_POSTGRES_HOST``, ``_PORT``, ``_USER``, ``_PASSWORD_FILE``."""
+    """``NEXUS_MIGRATIONS`` (JSON: the targets); ``NEXUS_POSTGRES_HOST``, ``_PORT``, ``_USER``, ``_PASSWORD_FILE``.
+
+    ``NEXUS_POSTGRES_CA_FILE`` is what the server's certificate is checked by; without it nothing is encrypted.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -39,6 +42,7 @@ class Settings(BaseModel):
     postgres_port: int = Field(default=5432, ge=1, le=65535)
     postgres_user: Identifier = "migrator"
     postgres_password_file: Path = Path("/run/secrets/migrator-password")
+    postgres_ca_file: FilePath | None = None
 
     @property
     def password(self) -> str:

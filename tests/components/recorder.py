@@ -39,6 +39,9 @@ class Recorder(mocks.Mocks):
             outputs |= {"digest": f"digest-of-{args.name}", "revision": f"revision-of-{args.name}"}
         if args.typ == "docker:index/remoteImage:RemoteImage":
             outputs["imageId"] = f"sha256:{args.inputs['name']}"
+        if args.typ.startswith("vault:pkiSecret/"):
+            made = ("certificate", "issuingCa", "privateKey", "csr", "certificateBundle")
+            outputs |= {part: f"{part}-of-{args.name}" for part in made if part not in outputs}
         return f"{args.name}-id", outputs
 
     def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:

@@ -10,13 +10,14 @@ import pytest
 
 from components import _vault_policies as policies
 from components import vault as server
+from components.certificates import Certificates, CertificatesArgs, CertificatesSpec
 from components.identity import BrokerAccess, Identity, IdentityArgs, IdentitySpec
 from components.network import Network
 from components.vault import Vault, VaultSpec
 from components.vault_engines import EnginesArgs, EnginesSpec, VaultEngines
 from components.workload import ContainerEngine, Port, ServerArgs
 from infra import images
-from infra.wiring.secrets import gateway_names
+from infra.wiring.certificates import gateway_names
 from tests.components.recorder import Recorder, Registered, declare
 
 CONTAINER, POLICY = "docker:index/container:Container", "vault:index/policy:Policy"
@@ -36,6 +37,7 @@ def program() -> None:
         EnginesSpec(stack="dev", postgres="postgres:5432", rabbitmq="http://rabbitmq:15672", consul="consul:8500"),
         EnginesArgs(postgres_password="of-postgres", rabbitmq_password="of-rabbitmq", consul_token="of-consul"),
     )
+    Certificates("engines", CertificatesSpec(stack="dev"), CertificatesArgs(server=made.running))
     full = IdentitySpec(
         service="one",
         database_owner="shop",
@@ -104,7 +106,6 @@ def test_a_service_may_only_reach_what_has_its_own_name() -> None:
     rules = policies.service_rules("auth_approle_1")
     name = "{{identity.entity.aliases.auth_approle_1.metadata.role_name}}"
     general = {
-        "pki_int/issue/service",
         "sys/leases/renew",
         "sys/leases/revoke",
         "auth/token/lookup-self",

@@ -190,7 +190,7 @@ def test_a_rotated_stack_token_takes_the_place_of_the_one_before(made):
         ("GET", "database/creds/x", None, 403),
         ("PUT", "sys/leases/revoke-prefix/database/creds", {}, 204),
         ("PUT", "sys/leases/revoke-prefix/auth/approle", {}, 403),
-        ("POST", "pki_int/issue/service", {"common_name": "x"}, 403),
+        ("POST", "pki_int/issue/gateway", {"common_name": "x"}, 403),
         ("PUT", "sys/policies/acl/service", {"policy": 'path "x" { capabilities = ["read"] }'}, 204),
         ("PUT", "sys/policies/acl/nexus-stack", {"policy": 'path "*" { capabilities = ["sudo"] }'}, 403),
         ("POST", "auth/token/create", {"policies": ["root"]}, 403),

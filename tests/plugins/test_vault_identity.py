@@ -208,20 +208,22 @@ def test_a_service_encrypts_with_its_own_key_alone(as_: Callable[[str], Ask]) ->
     assert as_("alpha")("PUT", "transit/keys/alpha/rotate").status_code == 403
 
 
-def test_a_service_gets_certificates_for_its_own_name_alone(as_: Callable[[str], Ask], stack: Stack) -> None:
-    ask = as_("alpha")
-    for name in ("alpha", "alpha.service.consul"):
-        issued = ask("PUT", "pki_int/issue/service", common_name=name).json()["data"]
-        chain = [x509.load_pem_x509_certificate(pem.encode()) for pem in [issued["certificate"], *issued["ca_chain"]]]
-        chain[0].verify_directly_issued_by(chain[1])
-        root = x509.load_pem_x509_certificate(stack.output("root").encode())
-        chain[1].verify_directly_issued_by(root)
-        assert chain[0].extensions.get_extension_for_class(x509.SubjectAlternativeName).value == (
-            x509.SubjectAlternativeName([x509.DNSName(name)])
-        )
-    for name in ("beta", "x.alpha", "localhost", "beta.service.consul"):
-        assert ask("PUT", "pki_int/issue/service", common_name=name).status_code == 400, name
-    assert ask("PUT", "pki_int/issue/gateway", common_name="localhost").status_code == 403
+def test_a_data_server_gets_a_certificate_for_its_name_and_services_get_none(
+    as_: Callable[[str], Ask], servers: Servers, stack: Stack
+) -> None:
+    pem = json.loads(stack.run("stack", "output", "--json", "--show-secrets"))["postgres"]
+    server, issuing = x509.load_pem_x509_certificates(pem.encode())
+    server.verify_directly_issued_by(issuing)
+    issuing.verify_directly_issued_by(x509.load_pem_x509_certificate(stack.output("root").encode()))
+    names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.DNSName("postgres")])
+    assert server.extensions.get_extension_for_class(x509.SubjectAlternativeName).value == names
+    assert pem.startswith("-----BEGIN EC PRIVATE KEY-----"), "all three are one file"
+    for role in ("server", "gateway"):
+        assert as_("alpha")("PUT", f"pki_int/issue/{role}", common_name="postgres").status_code == 403
+    own = {"X-Vault-Token": vault.TOKEN}
+    for name, answer in (("postgres", 200), ("redis", 400), ("x.postgres", 400)):
+        asked = servers.pair.vault.post("pki_int/issue/server", headers=own, json={"common_name": name})
+        assert asked.status_code == answer, name
 
 
 def test_the_gateways_agent_gets_the_gateways_certificate_and_the_signing_keys_public_half(

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
@@ -49,6 +50,9 @@ func (s *server) Diff(_ context.Context, req *pulumirpc.DiffRequest) (*pulumirpc
 	state, news := plain(olds), plain(given)
 	diff := &differ{}
 	diff.row(row, state, news)
+	if row.Renew != nil && !zero(news[row.Renew.When]) && !zero(state[row.Renew.Pending]) {
+		diff.changes = append(diff.changes, change{row.Renew.Pending, pulumirpc.PropertyDiff_UPDATE, true})
+	}
 	changes := []change{}
 	for _, c := range diff.changes {
 		ignored := false
@@ -88,6 +92,7 @@ func (s *server) Create(ctx context.Context, req *pulumirpc.CreateRequest) (*pul
 		return nil, s.fail("creating", req.GetUrn(), err, s.hidden(row, given))
 	}
 	state["id"] = id
+	row.age(state, time.Now())
 	out, err := s.marshal(row.conceal(properties(state), given))
 	return &pulumirpc.CreateResponse{Id: id, Properties: out}, err
 }
@@ -142,6 +147,7 @@ func (s *server) Read(ctx context.Context, req *pulumirpc.ReadRequest) (*pulumir
 func (s *server) found(row *Row, id string, state values, given, old resource.PropertyMap) (*pulumirpc.ReadResponse, error) {
 	inputs := refreshed(row.Fields, plain(given), state)
 	state["id"] = id
+	row.age(state, time.Now())
 	outputs, err := s.marshal(row.conceal(properties(state), old, given))
 	if err != nil {
 		return nil, err
@@ -174,7 +180,7 @@ func (s *server) Update(ctx context.Context, req *pulumirpc.UpdateRequest) (*pul
 		return nil, err
 	}
 	for name, field := range row.Fields { // what the server chose and the resource is found by
-		if inputs[name] == nil && field.Computed && field.From != "" && field.Replace {
+		if inputs[name] == nil && (field.Computed && field.From != "" && field.Replace || row.Once && field.Made != "") {
 			inputs[name] = state[name]
 		}
 	}
@@ -185,6 +191,7 @@ func (s *server) Update(ctx context.Context, req *pulumirpc.UpdateRequest) (*pul
 		return nil, s.fail("updating", req.GetUrn(), err, s.hidden(row, given, olds))
 	}
 	updated["id"] = req.GetId()
+	row.age(updated, time.Now())
 	out, err := s.marshal(row.conceal(properties(updated), given))
 	return &pulumirpc.UpdateResponse{Properties: out}, err
 }

@@ -70,6 +70,7 @@ type Row struct {
 	NotFoundText                 []string `yaml:"notFoundText"` // texts in an error answer that mean "no such object"
 	Unique                       []string // a replacement that keeps all of these must delete first
 	Prune                        *Prune
+	Renew                        *Renew // what ends by itself, and is replaced in time
 	Fields                       map[string]*Field
 }
 
@@ -101,6 +102,10 @@ type Function struct {
 	Unwrap string
 	Fields map[string]*Field
 }
+
+// Renew names properties: Pending becomes true when no more than Before seconds are left until Ends, in seconds since 1970.
+// A create and a read find that out; if When is true, the next difference then is a replacement.
+type Renew struct{ Pending, When, Ends, Before string }
 
 // Lookup is a read made before a create or update; Missing is the error when it finds nothing.
 type Lookup struct{ Read, Missing string }

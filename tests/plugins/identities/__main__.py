@@ -4,6 +4,7 @@ import pulumi
 import pulumi_vault
 
 from components._consul_rules import policy_name
+from components.certificates import Certificates, CertificatesArgs, CertificatesSpec
 from components.identity import BrokerAccess, Identity, IdentityArgs, IdentitySpec
 from components.vault_engines import EnginesArgs, EnginesSpec, VaultEngines
 
@@ -20,13 +21,18 @@ engines = VaultEngines(
         rabbitmq="http://rabbitmq:15672",
         consul="consul:8500",
         lease_ttl=config.require_int("ttl"),
-        gateway_names=("localhost", "nexus.example"),
     ),
     EnginesArgs(
         postgres_password=config.require_secret("postgres"),
         rabbitmq_password=config.require_secret("rabbitmq"),
         consul_token=config.require_secret("consul"),
     ),
+    opts,
+)
+certificates = Certificates(
+    "certificates",
+    CertificatesSpec(stack="test", gateway_names=("localhost", "nexus.example"), servers=("postgres",), server_ttl=600),
+    CertificatesArgs(),
     opts,
 )
 
@@ -49,4 +55,5 @@ for name in ("alpha", "beta"):
     )
 identity(IdentitySpec(service="auth", policies=("auth",), signs=True))
 identity(IdentitySpec(service="gateway-agent", policies=("gateway-agent",)))
-pulumi.export("root", engines.root_certificate)
+pulumi.export("root", certificates.root)
+pulumi.export("postgres", certificates.servers["postgres"].certificate)
