@@ -163,7 +163,7 @@ def plain(spec: RabbitmqSpec) -> dict[str, str | int]:
 
 
 def encryption(spec: RabbitmqSpec) -> dict[str, str | int]:
-    """Listeners that encrypt, on ports of their own. In plain it answers the health check inside its container alone."""
+    """Listeners that encrypt, on ports of their own. In plain it answers the health check in its container alone."""
     ports, held = spec.contract.ports, spec.contract.secret(CERTIFICATE)
     return {
         "listeners.tcp.local": f"127.0.0.1:{ports['amqp']}",

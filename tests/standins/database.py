@@ -45,8 +45,9 @@ class Database:
             "KONG_PG_PASSWORD_FILE": str(self.folder / "password"),
         }
 
-    def start(self) -> None:
-        options = f"-p {self.port} -h 127.0.0.1 -k {self.folder} -c fsync=off -c shared_buffers=16MB"
+    def start(self, more: str = "") -> None:
+        """``more`` are options of the server."""
+        options = f"{more} -p {self.port} -h 127.0.0.1 -k {self.folder} -c fsync=off -c shared_buffers=16MB"
         self._run("pg_ctl", "-D", self.data, "-l", str(self.folder / "log"), "-o", options, "-w", "start")
 
     def stop(self) -> None:

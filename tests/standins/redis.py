@@ -24,11 +24,16 @@ user test on nopass ~* &* +@all
 class Counters:
     """One server of its own; ``settings`` is what a plugin's configuration says about it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, certificate: Path | None = None) -> None:
+        """With a file of key and certificate, it takes encrypted connections and no others."""
         self.port = free_port()
         (folder / "users.acl").write_text(USERS)
+        listening = ["--port", str(self.port)]
+        if certificate:
+            held = ["--tls-cert-file", certificate, "--tls-key-file", certificate, "--tls-ca-cert-file", certificate]
+            listening = ["--port", "0", "--tls-port", str(self.port), *held, "--tls-auth-clients", "no"]
         self.process = subprocess.Popen(
-            [BINARY, "--port", str(self.port), "--save", "", "--aclfile", folder / "users.acl", "--bind", "127.0.0.1"],
+            [BINARY, *listening, "--save", "", "--aclfile", folder / "users.acl", "--bind", "127.0.0.1"],
             stdout=subprocess.DEVNULL,
         )
         eventually(self._listens, 10)

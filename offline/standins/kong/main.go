@@ -122,7 +122,7 @@ func migrations(config *conf.Config, args []string) error {
 		fmt.Println("Database already bootstrapped")
 		return nil
 	}
-	db, err := store.Connect(config.PG.DSN(), config.PG.Timeout)
+	db, err := store.Connect(config.PG.DSN(), config.Roots, config.PG.Timeout)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@
 package conf
 
 import (
+	"crypto/x509"
 	"fmt"
 	"net/netip"
 	"os"
@@ -42,21 +43,28 @@ type Config struct {
 	Dictionaries   map[string]int64 // memories for responses: their limits in bytes
 	ToHTTPS        *Redirect        // what plain requests to the proxy are answered with
 	AdminUsers     string           // file with who may use the Admin API; "": everybody
+	Roots          *x509.CertPool   // what servers are checked by, where a setting says that they are
 	Warnings       []string
 	settings       map[string]string
 }
 
 // Postgres says where the database is.
 type Postgres struct {
-	Host, Port, Database, User, Password, SSL string
-	Timeout                                   time.Duration
+	Host, Port, Database, User, Password string
+	SSL, Required, Verify                bool
+	Timeout                              time.Duration
 }
 
 // DSN is a connection string; the password never leaves the process.
 func (p Postgres) DSN() string {
 	quote := func(s string) string { return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(s) + "'" }
 	mode := "disable"
-	if p.SSL == "on" {
+	switch {
+	case p.SSL && p.Verify:
+		mode = "verify-full"
+	case p.SSL && p.Required:
+		mode = "require"
+	case p.SSL:
 		mode = "prefer"
 	}
 	return fmt.Sprintf("host=%s port=%s dbname=%s user=%s password=%s sslmode=%s",
@@ -66,7 +74,7 @@ func (p Postgres) DSN() string {
 // defaults are the settings that matter here, with the original's defaults.
 var defaults = map[string]string{
 	"database": "postgres", "pg_host": "127.0.0.1", "pg_port": "5432", "pg_database": "kong", "pg_user": "kong",
-	"pg_password": "", "pg_ssl": "off", "pg_timeout": "5000",
+	"pg_password": "", "pg_ssl": "off", "pg_ssl_required": "off", "pg_ssl_verify": "off", "lua_ssl_trusted_certificate": "system", "pg_timeout": "5000",
 	"proxy_listen":     "0.0.0.0:8000 reuseport backlog=16384, 0.0.0.0:8443 http2 ssl reuseport backlog=16384",
 	"admin_listen":     "127.0.0.1:8001 reuseport backlog=16384, 127.0.0.1:8444 http2 ssl reuseport backlog=16384",
 	"status_listen":    "127.0.0.1:8007 reuseport backlog=16384",
@@ -106,9 +114,15 @@ func Load(environ []string) (*Config, error) {
 	c.SSLCert, c.SSLKey = get("ssl_cert"), get("ssl_cert_key")
 	c.PG = Postgres{
 		Host: get("pg_host"), Port: get("pg_port"), Database: get("pg_database"),
-		User: get("pg_user"), Password: get("pg_password"), SSL: get("pg_ssl"),
+		User: get("pg_user"), Password: get("pg_password"),
+		SSL: get("pg_ssl") == "on", Required: get("pg_ssl_required") == "on", Verify: get("pg_ssl_verify") == "on",
 		Timeout: time.Duration(integer(get("pg_timeout"), 5000)) * time.Millisecond,
 	}
+	trusted, err := roots(get("lua_ssl_trusted_certificate"))
+	if err != nil {
+		return nil, err
+	}
+	c.Roots = trusted
 	c.IdleTimeout = time.Duration(integer(get("upstream_keepalive_idle_timeout"), 60)) * time.Second
 	c.UpdateInterval = time.Duration(max(integer(get("db_update_frequency"), 5), 1)) * time.Second
 	c.IdlePerHost = integer(get("upstream_keepalive_pool_size"), 512)

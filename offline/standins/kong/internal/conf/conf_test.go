@@ -41,6 +41,30 @@ func TestASettingCanComeFromAFile(t *testing.T) {
 	}
 }
 
+func TestPostgresIsCheckedByWhatIsTrusted(t *testing.T) {
+	for _, c := range []struct{ mode, settings string }{
+		{"disable", ""}, {"prefer", "on off off"}, {"require", "on on off"}, {"verify-full", "on on on"}, {"disable", "off on on"},
+	} {
+		environ := []string{}
+		for i, value := range strings.Fields(c.settings) {
+			environ = append(environ, []string{"KONG_PG_SSL=", "KONG_PG_SSL_REQUIRED=", "KONG_PG_SSL_VERIFY="}[i]+value)
+		}
+		got, err := Load(environ)
+		if err != nil || !strings.Contains(got.PG.DSN(), "sslmode="+c.mode) || len(got.Warnings) > 0 {
+			t.Errorf("%v: %v, not %s", c.settings, err, c.mode)
+		}
+	}
+	empty := filepath.Join(t.TempDir(), "root.pem")
+	if err := os.WriteFile(empty, []byte("none"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{"/nowhere.pem", empty} {
+		if _, err := Load([]string{"KONG_LUA_SSL_TRUSTED_CERTIFICATE=system," + file}); err == nil || !strings.Contains(err.Error(), file) {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+}
+
 func TestTrustedPeersAreNetworks(t *testing.T) {
 	c, err := Load([]string{"KONG_TRUSTED_IPS=10.0.0.0/8,192.168.1.1"})
 	if err != nil {

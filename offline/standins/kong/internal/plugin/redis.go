@@ -3,6 +3,7 @@ package plugin
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"strconv"
 	"sync"
@@ -31,6 +32,7 @@ const poolSize = 16
 
 // redisPools holds one client for each different server and user, however many plugins count there.
 type redisPools struct {
+	roots *x509.CertPool
 	mu    sync.Mutex
 	users map[string]int
 	pools map[string]*redis.Client
@@ -42,8 +44,8 @@ type sharedRedis struct {
 	release func()
 }
 
-func newRedisPools() *redisPools {
-	return &redisPools{users: map[string]int{}, pools: map[string]*redis.Client{}}
+func newRedisPools(roots *x509.CertPool) *redisPools {
+	return &redisPools{roots: roots, users: map[string]int{}, pools: map[string]*redis.Client{}}
 }
 
 // open gives the client for these settings; it connects when first used.
@@ -52,7 +54,7 @@ func (p *redisPools) open(config map[string]any) *sharedRedis {
 	defer p.mu.Unlock()
 	key := fmt.Sprint(config)
 	if p.pools[key] == nil {
-		p.pools[key] = redis.NewClient(redisOptions(config))
+		p.pools[key] = redis.NewClient(redisOptions(config, p.roots))
 	}
 	p.users[key]++
 	return &sharedRedis{p.pools[key], sync.OnceFunc(func() { p.leave(key) })}
@@ -68,7 +70,7 @@ func (p *redisPools) leave(key string) {
 	}
 }
 
-func redisOptions(config map[string]any) *redis.Options {
+func redisOptions(config map[string]any, roots *x509.CertPool) *redis.Options {
 	timeout := time.Duration(num(config, "timeout")) * time.Millisecond
 	options := &redis.Options{
 		Addr:     str(config, "host") + ":" + strconv.Itoa(int(num(config, "port"))),
@@ -82,7 +84,7 @@ func redisOptions(config map[string]any) *redis.Options {
 	}
 	if flag(config, "ssl") {
 		options.TLSConfig = &tls.Config{
-			ServerName:         str(config, "server_name"),
+			RootCAs: roots, ServerName: str(config, "server_name"), // the host, if there is none
 			InsecureSkipVerify: !flag(config, "ssl_verify"), //nolint:gosec // configured
 		}
 	}

@@ -16,7 +16,7 @@ import (
 func build(t *testing.T, flavor, servicePath string, routes ...string) *Router {
 	t.Helper()
 	ctx := context.Background()
-	s, err := store.Open(ctx, &store.Memory{}, entity.All(plugin.Bundled(plugin.NewShared(nil))))
+	s, err := store.Open(ctx, &store.Memory{}, entity.All(plugin.Bundled(plugin.NewShared(nil, nil))))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +124,7 @@ func TestServerNamesCountOnTLSOnly(t *testing.T) {
 
 func TestRoutesOfDisabledServicesDoNotMatch(t *testing.T) {
 	ctx := context.Background()
-	s, _ := store.Open(ctx, &store.Memory{}, entity.All(plugin.Bundled(plugin.NewShared(nil))))
+	s, _ := store.Open(ctx, &store.Memory{}, entity.All(plugin.Bundled(plugin.NewShared(nil, nil))))
 	service, _ := s.Insert(ctx, "services", map[string]any{"name": "s", "host": "e", "enabled": false})
 	_, err := s.Insert(ctx, "routes", map[string]any{"paths": []any{"/"}, "service": map[string]any{"id": service["id"]}})
 	if err != nil {

@@ -41,7 +41,7 @@ func Run(config *conf.Config) error {
 	for _, warning := range config.Warnings {
 		slog.Warn(warning)
 	}
-	shared := plugin.NewShared(config.Dictionaries)
+	shared := plugin.NewShared(config.Dictionaries, config.Roots)
 	registry := plugin.Bundled(shared)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -99,7 +99,7 @@ func open(ctx context.Context, c *conf.Config, registry *plugin.Registry, stop <
 	if c.Database == "memory" {
 		return store.Open(ctx, &store.Memory{}, schemas)
 	}
-	backend, err := store.Connect(c.PG.DSN(), c.PG.Timeout)
+	backend, err := store.Connect(c.PG.DSN(), c.Roots, c.PG.Timeout)
 	if err != nil {
 		return nil, err
 	}

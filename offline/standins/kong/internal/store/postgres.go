@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,11 +33,14 @@ CREATE TABLE IF NOT EXISTS kong_entities (
 // moves the revision on, so that concurrent writers see each other.
 type Postgres struct{ pool *pgxpool.Pool }
 
-// Connect prepares a pool; it does not wait for the server.
-func Connect(dsn string, timeout time.Duration) (*Postgres, error) {
+// Connect prepares a pool; it does not wait for the server. If the DSN says that it is checked, it is by these roots.
+func Connect(dsn string, roots *x509.CertPool, timeout time.Duration) (*Postgres, error) {
 	config, err := pgxpool.ParseConfig(dsn)
 	if err != nil {
 		return nil, err
+	}
+	if config.ConnConfig.TLSConfig != nil {
+		config.ConnConfig.TLSConfig.RootCAs = roots
 	}
 	config.MaxConns = 4
 	config.MinConns = 0

@@ -57,7 +57,7 @@ func (d *shared) Close()                                  {}
 
 func open(t *testing.T, d *shared) *store.Store {
 	t.Helper()
-	s, err := store.Open(context.Background(), d, entity.All(plugin.Bundled(plugin.NewShared(nil))))
+	s, err := store.Open(context.Background(), d, entity.All(plugin.Bundled(plugin.NewShared(nil, nil))))
 	if err != nil {
 		t.Fatal(err)
 	}
