@@ -63,6 +63,7 @@ def load(settings: Settings | None = None, stack: str = "", text: str | None = N
             raise first_problem(error, FILE_NAME, prefix=f"{name}.") from None
     changed = apply(services, settings, file_of(stack) if stack else "Pulumi.<stack>.yaml")
     check(changed, stack)
+    _check_issuer(changed, settings, stack)
     return Catalog(services=tuple(changed))
 
 
@@ -104,6 +105,13 @@ def check(services: list[Service], stack: str) -> None:
                 "Raise it.",
             )
         _check_image(service, edit)
+
+
+def _check_issuer(services: list[Service], settings: Settings, stack: str) -> None:
+    if settings.tls_data and not any(service.enabled for service in services if service.kind == "vault"):
+        file = file_of(stack or "<stack>")
+        rule = "needs vault, which issues the certificates"
+        raise ConfigError(file, "nexus:tlsData", "true", rule, "Enable vault, or set it to false.")
 
 
 def _check_image(service: Service, edit: str) -> None:

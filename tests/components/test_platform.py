@@ -304,6 +304,10 @@ def test_up_makes_the_images_that_the_program_declares_and_no_others(dev: Record
         ({"nexus:bind": "everywhere"}, "bind"),
         (without("vault"), "needs"),
         ({"nexus:services": '{"postgres": {"replicas": 2}}'}, "postgres.replicas"),
+        (
+            without(*(e.name for e in ENTRIES if e.name != "redis")) | {"nexus:tlsData": "true"},
+            "tlsData",
+        ),
     ],
 )
 def test_a_wrong_setting_is_refused_before_any_resource_is_declared(config: dict[str, str], field: str) -> None:
