@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -178,6 +179,18 @@ def test_health_checks_ask_as_clients_do(seen: Recorder) -> None:
         asked = seen.one(f"{name}-server").inputs["healthcheck"]["tests"][-1]
         assert "--tls --cacert /run/secrets/root.pem" in asked
     assert postgres.ACCESS.startswith("local ")
+
+
+def test_in_a_swarm_the_certificates_are_secrets_and_vault_is_told_in_its_task() -> None:
+    given = {"nexus:tlsData": "true", "nexus:engine": "swarm", "nexus:portOffset": "20000"}
+    seen = declare(deploy, "prod", given)
+    for name in SERVERS:
+        held = base64.b64decode(seen.one(f"{name}-file-{CERTIFICATE}").inputs["data"]).decode()
+        assert held.splitlines()[1] == f"certificate-of-certificates-{name}"
+        mounted = seen.one(f"{name}-server").inputs["taskSpec"]["containerSpec"]["secrets"]
+        assert CERTIFICATE in {secret["fileName"].rpartition("/")[2] for secret in mounted}
+    told, ready = seen.one("certificates-trusted").inputs, seen.one("vault-ready").inputs
+    assert [told[key] for key in ("container", "version")] == [ready[key] for key in ("container", "version")]
 
 
 def test_no_key_is_in_a_command_or_an_environment(seen: Recorder) -> None:
