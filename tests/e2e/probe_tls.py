@@ -15,14 +15,14 @@ ROOT = "/run/secrets/root.pem"
 #: What a client of PostgreSQL says before TLS (postgresql.org, Message Formats, SSLRequest).
 SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 #: What a client says that does not encrypt, and how an answer that lets it go on begins.
-START = b"user\0vault\0database\0postgres\0\0"
+START = b"user\0health\0database\0health\0\0"
 SPOKEN = {
     "postgres": (struct.pack("!ii", 8 + len(START), 196608) + START, b"R"),
     "pgbouncer": (struct.pack("!ii", 8 + len(START), 196608) + START, b"R"),
     "redis": (b"AUTH health none\r\n", b"+"),
     "redis-cache": (b"AUTH health none\r\n", b"+"),
     "rabbitmq": (b"AMQP\0\0\x09\x01", b"\x01"),
-    "management": (b"GET / HTTP/1.0\r\n\r\n", b"HTTP"),
+    "management": (b"GET / HTTP/1.0\r\n\r\n", b"H"),
 }
 PORTS = {"postgres": 5432, "pgbouncer": 6432, "redis": 6379, "redis-cache": 6379, "rabbitmq": 5671, "management": 15671}
 CLOSED = {"rabbitmq": 5672, "management": 15672}

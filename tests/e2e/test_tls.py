@@ -137,3 +137,16 @@ def test_a_certificate_in_its_last_third_is_renewed_and_no_request_fails(environ
     assert started(environment) == running, "no container was started again"
     assert environment.changes("--refresh") == {}
     assert environment.call("GET", "/api/v1/transform/ready").status_code == 200
+
+
+def test_a_rotation_renews_at_once_what_is_valid_for_long(environment: Environment) -> None:
+    before, running = {name: serial(environment, name) for name in PUBLISHED}, started(environment)
+    with Load(environment) as load:
+        load.at_least(20)
+        done = environment.nexus("rotate", "certificates")
+        assert done.returncode == 0, done.stdout + done.stderr
+        for name in PUBLISHED:
+            eventually(lambda name=name: serial(environment, name) != before[name], RABBITMQ_LOOKS)
+        load.at_least(100)
+    assert load.answers.keys() == {"200"}, load.answers
+    assert started(environment) == running, "no container was started again"
