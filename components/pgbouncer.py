@@ -66,7 +66,9 @@ class Pgbouncer(pulumi.ComponentResource):
                 image=args.image,
                 network=args.network,
                 files={
-                    CONFIGURATION: configuration(spec, login, encrypted=args.tls is not None),
+                    CONFIGURATION: configuration(
+                        spec, login.host, login.port, login.user, encrypted=args.tls is not None
+                    ),
                     USERS: login.password.apply(lambda password: users(login.user, password)),
                     **server_files(args.tls),
                 },
@@ -89,7 +91,7 @@ def workload(spec: PgbouncerSpec, *, encrypted: bool = False) -> WorkloadSpec:
     )
 
 
-def configuration(spec: PgbouncerSpec, login: PostgresConnection, *, encrypted: bool = False) -> str:
+def configuration(spec: PgbouncerSpec, host: str, port: int, user: str, *, encrypted: bool = False) -> str:
     """``pgbouncer.ini``: any database of the server, for whoever PostgreSQL lets in there."""
     settings = {
         "listen_addr": "0.0.0.0",  # noqa: S104  inside its container, where no port is published
@@ -120,7 +122,7 @@ def configuration(spec: PgbouncerSpec, login: PostgresConnection, *, encrypted: 
         **(encryption(spec) if encrypted else {}),
     }
     lines = [f"{key} = {value}" for key, value in settings.items()]
-    server = f"* = host={login.host} port={login.port} auth_user={login.user}"
+    server = f"* = host={host} port={port} auth_user={user}"
     return "\n".join(("[databases]", server, "", "[pgbouncer]", *lines, ""))
 
 

@@ -109,7 +109,7 @@ def digest(files: dict[str, str]) -> str:
 
 
 def archive(files: dict[str, str], owner: str) -> bytes:
-    """The files as a tar archive, readable by their owner alone. By its time a server sees that a file is another one."""
+    """The files as a tar archive, readable by their owner alone, with the time by which a server sees another one."""
     now = time.time()
     uid, gid = (int(part) for part in owner.split(":"))
     buffer = io.BytesIO()

@@ -10,7 +10,6 @@ import pytest
 import yaml
 
 from components import pgbouncer, postgres, rabbitmq, redis
-from components._connections import PostgresConnection
 from components._tls import AUTHORITY, CERTIFICATE
 from infra import catalog, images
 from infra.settings import ROOT
@@ -153,8 +152,7 @@ def test_postgresql_lets_nobody_in_who_does_not_encrypt(seen: Recorder) -> None:
 
 def test_the_pooler_checks_postgresql_and_encrypts_to_its_own_clients() -> None:
     spec = pgbouncer.PgbouncerSpec(stack="dev", contract=images.contract("pgbouncer"), connections=100)
-    login: Any = PostgresConnection(host="postgres", port=5432, database="x", user="pooler", password=None)  # type: ignore[arg-type]
-    told = settings(pgbouncer.configuration(spec, login, encrypted=True))
+    told = settings(pgbouncer.configuration(spec, "postgres", 5432, "pooler", encrypted=True))
     assert (told["client_tls_sslmode"], told["server_tls_sslmode"]) == ("require", "verify-full")
     assert told["server_tls_ca_file"] == "/etc/pgbouncer/root.pem"
 

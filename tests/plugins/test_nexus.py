@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import tarfile
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -167,6 +168,7 @@ def test_files_live_in_a_volume_readable_by_their_owner_alone(client: docker.Doc
             "v/x": (999, 998, 0o400),
             "v/y": (999, 998, 0o400),
         }
+        assert all(time.time() - e.mtime < 60 for e in entries.values()), "a server sees when a file was written"
         assert kind.exists(state)
         assert state["digest"].value == kind.planned(inputs)["digest"].value
         client.volumes.get(name).remove()
