@@ -19,9 +19,16 @@ from components.workload import Port, Running, ServerArgs, WorkloadArgs, Workloa
 #: The user `health` may only PING and have the users' file read again, so neither needs a secret.
 ASK = "redis-cli --no-auth-warning --user health --pass none"
 HEALTH = ("sh", "-c", f"{ASK} ping | grep -q PONG")
-#: Another service's user is no reason to restart: the server reads its file again, and connections stay.
-RELOAD = ("sh", "-c", f"{ASK} acl load | grep -q OK")
 USERS, CONFIGURATION = "users.acl", "redis.conf"
+#: A start reads the users' file; the sum tells the gate which one.
+START = "cksum < {users} > /tmp/users-read; exec redis-server {configuration}"
+#: Another service's user is no reason to restart: a file that the running server has not read is read now. Only then,
+#: as that closes the connections of all users (Redis 7.0, seen), who connect again at once.
+RELOAD = f"""\
+{ASK} ping | grep -q PONG || exit
+cksum < {{users}} > /tmp/users-wanted
+cmp -s /tmp/users-wanted /tmp/users-read && exit
+{ASK} acl load | grep -q OK && mv /tmp/users-wanted /tmp/users-read"""
 #: Who has another certificate read: the command would let it change any setting, so it has a password, which stays in
 #: the server's own container.
 RENEWER, RENEWER_PASSWORD = "renewer", "renewer-password"
@@ -179,15 +186,18 @@ def _digest(password: str) -> str:
     return f"#{hashlib.sha256(password.encode()).hexdigest()}"
 
 
-def asked(contract: Contract) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Health check and reload where connections are encrypted. A setting is read again also when it stays as it is."""
-    held, encrypted = contract.secret(CERTIFICATE), f"--tls --cacert {contract.secret(AUTHORITY)}"
-    health, load = (asking[-1].replace("redis-cli", f"redis-cli {encrypted}") for asking in (HEALTH, RELOAD))
+def asked(contract: Contract, *, encrypted: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Health check, and the gate that has files read again: a certificate each time, which changes no connection."""
+    health, reload = HEALTH[-1], RELOAD.format(users=contract.secret(USERS))
+    if not encrypted:
+        return HEALTH, ("sh", "-c", reload)
+    held, client = contract.secret(CERTIFICATE), f"redis-cli --tls --cacert {contract.secret(AUTHORITY)}"
     renew = (
         f'printf "AUTH {RENEWER} %s\\nCONFIG SET tls-cert-file {held} tls-key-file {held}\\n" '
-        f'"$(cat {contract.secret(RENEWER_PASSWORD)})" | redis-cli {encrypted}'
+        f'"$(cat {contract.secret(RENEWER_PASSWORD)})" | redis-cli'
     )
-    return ("sh", "-c", health), ("sh", "-c", f'{load} && [ "$({renew} | grep -c ^OK)" = 2 ]')
+    both = f'[ "$({renew} | grep -c ^OK)" = 2 ] || exit\n{reload}'
+    return ("sh", "-c", health.replace("redis-cli", client)), ("sh", "-c", both.replace("redis-cli", client))
 
 
 def workload(spec: RedisSpec, *, encrypted: bool = False) -> WorkloadSpec:
@@ -196,13 +206,14 @@ def workload(spec: RedisSpec, *, encrypted: bool = False) -> WorkloadSpec:
     if spec.purpose == "cache":
         path = f"uid={contract.uid},gid={contract.gid},mode=0700"
         contract = contract.model_copy(update={"data": None, "tmpfs": {**contract.tmpfs, "/data": path}})
-    health, reload = asked(contract) if encrypted else (HEALTH, RELOAD)
+    health, reload = asked(contract, encrypted=encrypted)
+    files = {"users": contract.secret(USERS), "configuration": contract.secret(CONFIGURATION)}
     return WorkloadSpec(
         stack=spec.stack,
         name=spec.name,
         kind=spec.kind,
         contract=contract,
-        command=("redis-server", contract.secret(CONFIGURATION)),
+        command=("sh", "-c", START.format(**files)),
         ports=spec.ports,
         memory_mib=spec.memory_mib,
         cpus=spec.cpus,

@@ -112,8 +112,12 @@ def redis_server(folder: Path) -> tuple[servers.Server, tuple[str, ...]]:
     (folder / redis.RENEWER_PASSWORD).write_text("renewal-word")
     lines = ["bind 127.0.0.1", f"dir {folder}", 'save ""', f"aclfile {folder / redis.USERS}"]
     (folder / "redis.conf").write_text("\n".join([*lines, *redis.encryption(spec), ""]))
-    _, (shell, flag, script) = redis.asked(contract)
-    return made, (shell, flag, script.replace("redis-cli", f"redis-cli -p {made.port}"))
+    _, (shell, flag, script) = redis.asked(contract, encrypted=True)
+    return made, (
+        shell,
+        flag,
+        script.replace("redis-cli", f"redis-cli -p {made.port}").replace("/tmp/users", f"{folder}/users"),
+    )
 
 
 @pytest.fixture
