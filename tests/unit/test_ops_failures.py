@@ -111,4 +111,4 @@ def test_durations_read_as_people_say_them(value, text):
 
 
 def test_every_exit_code_has_a_meaning():
-    assert set(MEANINGS) == {0, 1, 2, 3, 4, 5, 130}
+    assert set(MEANINGS) == {0, 1, 2, 3, 4, 5, 6, 130}

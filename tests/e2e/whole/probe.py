@@ -61,10 +61,9 @@ async def vault() -> tuple[httpx.AsyncClient, dict[str, Any]]:
             answer = await attempt(f"vault: {whose} {name}", lambda at=at: ask(client, "GET", at))
             if whose == "own" and answer:
                 lent[name] = answer["data"]["data"] if name == "redis" else answer["data"]
-    certificate = "pki_int/issue/service"
-    for whose, name in (("own", OWN), ("another's", OTHER)):
-        body = {"common_name": name}
-        await attempt(f"vault: {whose} certificate", lambda body=body: ask(client, "POST", certificate, body))
+    for role in ("gateway", "server"):
+        path, body = f"pki_int/issue/{role}", {"common_name": OWN}
+        await attempt(f"vault: a {role}'s certificate", lambda p=path, b=body: ask(client, "POST", p, b))
     for what, method, path in (
         ("upstream's key", "GET", "secret/data/services/ai/upstream"),
         ("a user's password", "GET", "secret/data/users/admin"),

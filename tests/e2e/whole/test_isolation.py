@@ -13,7 +13,7 @@ pytestmark = pytest.mark.e2e
 PROBE = Path(__file__).with_name("probe.py")
 OWN = {
     *(f"vault: {what}" for what in ("login as itself", "giving all back")),
-    *(f"vault: own {what}" for what in ("redis", "postgres", "rabbitmq", "consul", "certificate")),
+    *(f"vault: own {what}" for what in ("redis", "postgres", "rabbitmq", "consul")),
     "postgres: own table",
     "redis-cache: own key",
     "rabbitmq: own queue",
