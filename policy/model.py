@@ -31,7 +31,7 @@ UNKNOWN = Unknown()
 
 @dataclass(frozen=True, kw_only=True)
 class Resource:
-    """One resource: before it is touched with its inputs, at the end of a run with its outputs.
+    """One resource: before it is touched with its inputs, at the end of a run with its outputs where they are known.
 
     ``dependencies`` has the URNs that each property comes from; only at the end of a run.
     """
@@ -95,7 +95,7 @@ class Rule:
     """One policy.
 
     ``check`` gets each resource of ``types`` before it is touched and yields what is wrong with it. ``check_stack``
-    gets all resources at the end of a preview or update, for what shows only in several of them together.
+    gets all resources of ``stack_types`` at the end of a preview or update, for what shows only in several together.
     """
 
     name: str
@@ -105,6 +105,7 @@ class Rule:
     scope: str = EVERYWHERE
     types: frozenset[str] = frozenset()
     check: OfResource | None = None
+    stack_types: frozenset[str] = frozenset()
     check_stack: OfStack | None = None
 
     def holds_for(self, stack: str) -> bool:
@@ -119,5 +120,6 @@ class Rule:
 
     def of_all(self, resources: Sequence[Resource]) -> Iterator[Violation]:
         """What is wrong with the stack."""
-        if self.check_stack and resources and self.holds_for(resources[0].stack):
-            yield from self.check_stack(resources)
+        own = [resource for resource in resources if resource.type in self.stack_types]
+        if self.check_stack and own and self.holds_for(own[0].stack):
+            yield from self.check_stack(own)

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -51,7 +52,8 @@ class Analyzer(analyzer_pb2_grpc.AnalyzerServicer):
 
     def __init__(self, policies: Sequence[Rule], exempt: Sequence[Exempt], today: date) -> None:
         self.policies, self.exempt, self.today = policies, exempt, today
-        self.looked_at = frozenset[str]().union(*(rule.types for rule in policies))
+        self.looked_at = frozenset[str]().union(*(rule.types | rule.stack_types for rule in policies))
+        self.inputs: dict[str, Mapping[str, Any]] = {}
 
     def Handshake(self, request, context):  # noqa: N802, D102
         return analyzer_pb2.AnalyzerHandshakeResponse()
@@ -80,11 +82,17 @@ class Analyzer(analyzer_pb2_grpc.AnalyzerServicer):
         if request.type not in self.looked_at:
             return analyzer_pb2.AnalyzeResponse()
         one = resource(request)
+        self.inputs[one.urn] = one.properties
         return self.response((rule, violation) for rule in self.policies for violation in rule.of(one))
 
     def AnalyzeStack(self, request, context):  # noqa: N802, D102
-        every = [resource(each) for each in request.resources if not each.type.startswith("pulumi:")]
+        every = [self.complete(resource(each)) for each in request.resources if each.type in self.looked_at]
         return self.response((rule, violation) for rule in self.policies for violation in rule.of_all(every))
+
+    def complete(self, one: Resource) -> Resource:
+        """With its inputs for outputs that are not known: in a preview, those of a server that is still to be made."""
+        known = {key: found for key, found in one.properties.items() if found is not UNKNOWN}
+        return replace(one, properties={**self.inputs.get(one.urn, {}), **known})
 
     def response(self, found: Iterable[tuple[Rule, Violation]]) -> analyzer_pb2.AnalyzeResponse:
         """Violations as the engine takes them: those with an exception are shown, and stop nothing."""

@@ -92,6 +92,7 @@ RULES = (
         name="process-limit",
         description="Every container has a limit of processes.",
         remedy=f"Set `pids` in infra/contracts.yaml. {SPEC}",
+        stack_types=frozenset({CONTAINER, GATE}),
         check_stack=processes,
     ),
     Rule(

@@ -74,6 +74,7 @@ RULES = (
         scope=PRODUCTION,
         types=frozenset({ROUTE}),
         check=asks,
+        stack_types=frozenset({ROUTE, PLUGIN}),
         check_stack=guarded,
     ),
 )

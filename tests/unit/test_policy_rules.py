@@ -319,7 +319,8 @@ def test_a_secret_that_is_not_known_yet_or_not_there_is_no_violation() -> None:
 def test_every_policy_says_what_it_is_and_which_file_to_edit(rule: Rule) -> None:
     assert rule.description.endswith(".") and rule.remedy.endswith(".")
     assert any(word in rule.remedy for word in (".yaml", ".py", "component"))
-    assert bool(rule.types) == bool(rule.check) and (rule.check or rule.check_stack)
+    assert bool(rule.types) == bool(rule.check) and bool(rule.stack_types) == bool(rule.check_stack)
+    assert rule.check or rule.check_stack
 
 
 def test_every_policy_is_in_the_document_with_its_scope() -> None:

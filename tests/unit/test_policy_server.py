@@ -89,6 +89,19 @@ def test_the_stack_is_looked_at_with_what_depends_on_what() -> None:
     assert (found.policyName, found.urn) == ("route-auth", route.urn)
 
 
+def test_of_a_server_that_is_still_to_be_made_the_inputs_are_judged() -> None:
+    """The engine tells of no outputs then."""
+    looking = analyzer()
+    urns = {kind: f"urn:pulumi:prod::nexus::kong:index/{kind.lower()}:{kind}::one" for kind in ("Route", "Plugin")}
+    given = {"Route": {"paths": ["/x"], "tags": ["auth:user"]}, "Plugin": {"name": "jwt"}}
+    for kind, urn in urns.items():
+        type_ = urn.split("::")[2]
+        assert not looking.Analyze(request(type_, urn, **given[kind]), None).diagnostics
+    empty = [analyzer_pb2.AnalyzerResource(type=urn.split("::")[2], urn=urn) for urn in urns.values()]
+    (found,) = looking.AnalyzeStack(analyzer_pb2.AnalyzeStackRequest(resources=empty), None).diagnostics
+    assert "/x says user, and no plugin asks for it" in found.message
+
+
 @pytest.mark.parametrize(
     ("sent", "read"),
     [
