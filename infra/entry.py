@@ -105,7 +105,8 @@ class Service(Entry):
         default="items", description="The schema of its database: a folder of `services/migrations`, or `none`."
     )
     acknowledged: tuple[str, ...] = Field(
-        default=(), description="Revisions of that schema that may lose data; without it they are refused."
+        default=(),
+        description="Revisions of that schema that may lose data, or that only a newer version knows; else refused.",
     )
     redis: Literal["session", "cache"] = Field(
         default="cache", description="What it keeps in Redis: `session` is never evicted, `cache` may be."

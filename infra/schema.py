@@ -46,6 +46,8 @@ VARIABLES: Mapping[str, str] = {
     "NEXUS_REGISTRY_PROBE": "URL asked to learn whether an image registry can be reached.",
     "NEXUS_DOWNLOADS_PROBE": "URL asked to learn whether Pulumi's downloads can be reached.",
     "NEXUS_PULUMI_DOWNLOADS": "Base URL of a mirror of Pulumi's downloads.",
+    "NEXUS_HISTORY_URL": "Where the history of updates is kept, `file://...` or `s3://...`. Default: beside the state.",
+    "NEXUS_ROLLBACK_TO": "Set by `rollback` for the run of the version that it brings back: the update that had it.",
     "PULUMI_BACKEND_URL": "Where the state is kept. Default: `.nexus/state` in the project.",
     "PULUMI_CONFIG_PASSPHRASE": "The passphrase that secrets in the state are encrypted with.",
     "PULUMI_CONFIG_PASSPHRASE_FILE": "A file with it. Default: `.nexus/passphrase`, made once with mode 0600.",

@@ -113,7 +113,8 @@ class ServiceSettings(Model):
     port: int | None = Field(default=None, ge=1, le=65535, description="Host port, before `portOffset` is added.")
     image: str | None = Field(default=None, description="An image of `infra/images.yaml`, or any image reference.")
     acknowledged: tuple[str, ...] | None = Field(
-        default=None, description="Revisions of its schema that may lose data; without it they are refused."
+        default=None,
+        description="Revisions of its schema that may lose data, or that only a newer version knows; else refused.",
     )
 
 

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from ops.errors import MEANINGS
-from ops.failures import guarded
-
-EPILOG = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in MEANINGS.items()) + "."
+from ops import cli_history
+from ops.options import (
+    EPILOG,
+    Json,
+    LockTimeout,
+    Refresh,
+    SourceOption,
+    Stack,
+    Timeout,
+    Yes,
+    run,
+)
 
 app = typer.Typer(
     name="nexus",
@@ -31,25 +38,7 @@ swarm = typer.Typer(
     help="Make a swarm, join one, look at its nodes.", epilog=EPILOG, no_args_is_help=True, rich_markup_mode=None
 )
 app.add_typer(swarm, name="swarm")
-
-
-class Source(StrEnum):
-    """Where the CLI, plugins and images come from."""
-
-    UPSTREAM = "upstream"
-    LOCAL = "local"
-    AUTO = "auto"
-
-
-Stack = Annotated[str, typer.Argument(help="The environment: a stack with a Pulumi.STACK.yaml.", show_default=False)]
-SourceOption = Annotated[
-    Source | None,
-    typer.Option(
-        help="upstream: official downloads; local: built from package registries; auto: look again which is possible. "
-        "Default: what was found the first time.",
-        show_default=False,
-    ),
-]
+app.add_typer(cli_history.app)
 
 
 class PreviewFormat(StrEnum):
@@ -58,20 +47,6 @@ class PreviewFormat(StrEnum):
     TEXT = "text"
     MARKDOWN = "markdown"
     JSON = "json"
-
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document (docs/schemas) instead of text.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-Refresh = Annotated[bool, typer.Option(help="Compare the state with what really runs first, so that drift is seen.")]
-LockTimeout = Annotated[int, typer.Option(min=0, help="Seconds to wait for another run on the same stack.")]
-Timeout = Annotated[int, typer.Option(min=1, help="Seconds until the update is stopped.")]
-
-
-def run(verb: str, /, module: str = "", function: str = "run", **options: Any) -> None:
-    """Load the verb's module, run it, and leave with its exit code."""
-    raise typer.Exit(
-        guarded(verb, lambda: getattr(importlib.import_module(f"ops.{module or verb}"), function)(**options))
-    )
 
 
 @app.command()
@@ -86,13 +61,18 @@ def up(
         str | None,
         typer.Option(help="Do what this file of `preview --save-plan` says, or nothing.", show_default=False),
     ] = None,
+    message: Annotated[str, typer.Option("--message", "-m", help="What the history says of this update.")] = "",
+    rollback_on_failure: Annotated[
+        bool, typer.Option("--rollback-on-failure", help="Go back to the last good update when this one fails.")
+    ] = False,
 ) -> None:
     """Create or update an environment and wait until it is healthy.
 
     Whatever it lacks is made first: Docker engine, Pulumi, plugins, images.
     """
     run(
-        "up", stack=stack, source=source, refresh=refresh, lock_timeout=lock_timeout, timeout=timeout, plan_file=plan
+        "up", stack=stack, source=source, refresh=refresh, lock_timeout=lock_timeout, timeout=timeout, plan_file=plan,
+        message=message, rollback_on_failure=rollback_on_failure,
     )  # fmt: skip
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 from components._naming import physical
 from infra.settings import file_of
-from ops import console, locks, objects, repair, session, swarm, update
+from ops import console, locks, objects, recording, repair, session, swarm, update
 from ops.errors import BAD_INPUT, Failure
 from ops.objects import ORDER, VOLUME, Object
+from ops.session import Session
 from ops.workspace import Workspace
 
 
@@ -23,7 +24,7 @@ def run(stack: str, source: str | None, yes: bool, lock_timeout: int, timeout: i
     with locks.hold(stack, f"down {stack}", lock_timeout, console.say):
         current = session.begin(stack, source, images=False, ports=False)
         refuse_protected(current.workspace)
-        destroy(current.workspace, lock_timeout, timeout)
+        destroy(current, lock_timeout, timeout)
         left = sweep(stack)
     if left:
         raise Failure(
@@ -70,16 +71,18 @@ def show(stack: str, found: list[Object]) -> None:
             console.say(f"  {len(names)} {kind}{'s' if len(names) > 1 else ''}{note}: {', '.join(names)}")
 
 
-def destroy(workspace: Workspace, wait: float, timeout: float) -> None:
+def destroy(current: Session, wait: float, timeout: float) -> None:
     """Destroy what the state has and forget the stack; works on a platform that is half up, or not at all."""
+    workspace = current.workspace
     locks.settle(workspace, wait, console.say)
     if workspace.state_file:
         repair.mend(workspace.state_file, console.say)
     if not workspace.exists():
         return
-    forget_unreachable(workspace)
-    update.apply(workspace, "destroy", ["--skip-preview", "--parallel", update.PARALLEL], timeout)
-    workspace.run("stack", "rm", "--yes", "--preserve-config")
+    with recording.update(current, "down"):
+        forget_unreachable(workspace)
+        update.apply(workspace, "destroy", ["--skip-preview", "--parallel", update.PARALLEL], timeout)
+        workspace.run("stack", "rm", "--yes", "--preserve-config")
 
 
 def forget_unreachable(workspace: Workspace) -> None:

@@ -83,8 +83,9 @@ def run(stack: str, *, source: str | None, as_json: bool, fix: bool, lock_timeou
 def restore(current: Session, lock_timeout: int, timeout: int) -> None:
     """What `up` does, to its healthy end; raises Failure when it does not get there."""
     with locks.hold(current.workspace.stack, f"drift {current.workspace.stack} --repair", lock_timeout, console.say):
-        tracker = up.provision(current, refresh=True, wait=lock_timeout, timeout=timeout)
-        rows = up.settled(current)
+        tracker, rows = up.recorded(
+            current, refresh=True, wait=lock_timeout, timeout=timeout, message="drift is put back"
+        )
     console.say(f"put back: {tracker.summary}")
     up.require_health(current.workspace.stack, rows)
 

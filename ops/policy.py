@@ -13,6 +13,7 @@ from ops.events import name_of
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ops.changes import Violation
     from ops.workspace import Workspace
 
 FOLDER = "policy"
@@ -77,13 +78,9 @@ def said(event: Event, remedies: Mapping[str, str]) -> str:
     return event["message"].strip().removesuffix(remedies.get(event["policyName"], "")).rstrip(". ")
 
 
-def listing(found: Iterable[Event]) -> list[str]:
+def listing(found: Iterable[Violation]) -> list[str]:
     """The exceptions that are in force, a line for each: the policy, how many resources, until when, by whom, why."""
-    groups = Counter(
-        (event["policyName"], event["message"].strip().partition("; excepted")[2].strip())
-        for event in found
-        if event["enforcementLevel"] != STOPS
-    )
+    groups = Counter((one.policy, one.message.partition("; excepted")[2].strip()) for one in found if not one.refuses)
     return [
         f"{name}: {count} resource{'s' * (count != 1)} excepted {why}" for (name, why), count in sorted(groups.items())
     ]

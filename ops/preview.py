@@ -78,8 +78,8 @@ def text(preview: Preview) -> None:
         lines = [f"    {p.path}: {changes.text(p.old)} -> {changes.text(p.new)}" for p in one.properties]
         for line in console.fold(lines):
             console.out().print(line, markup=False)
-    for said in preview.violations:
-        console.out().print(f"policy {said.policy} ({said.level}): {said.resource}: {said.message}", markup=False)
+    for line in policy.listing(preview.violations):
+        console.out().print(f"policy exception: {line}", markup=False)
     counts = ", ".join(f"{count} to {op}" for op, count in preview.counts.items() if count)
     worst = f", worst risk: {preview.risk}" if preview.changes else ""
     console.write(f"{preview.stack}: {counts or 'no changes'}, {preview.same} unchanged{worst}")

@@ -56,7 +56,8 @@ def run(stack: str, what: str, source: str | None, lock_timeout: int, timeout: i
 
     number = count_up(stack, what)
     console.say(f"{file_of(stack)}: {NAMESPACE}rotations.{what} is {number}; commit it with what else changed")
-    return up.run(stack, source, refresh=True, lock_timeout=lock_timeout, timeout=timeout)
+    message = f"rotation {number} of {what}"
+    return up.run(stack, source, refresh=True, lock_timeout=lock_timeout, timeout=timeout, message=message)
 
 
 def count_up(stack: str, what: str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from ops import console, inputs, locks, plan, policy, repair, session, status, update
+from ops import console, inputs, locks, plan, policy, recording, repair, session, status, update, worktrees
 from ops import source as sources
 from ops.errors import UNHEALTHY, Failure
 from ops.events import Tracker
@@ -15,7 +15,15 @@ SETTLE = 60.0
 
 
 def run(
-    stack: str, source: str | None, *, refresh: bool, lock_timeout: int, timeout: int, plan_file: str | None = None
+    stack: str,
+    source: str | None,
+    *,
+    refresh: bool,
+    lock_timeout: int,
+    timeout: int,
+    plan_file: str | None = None,
+    message: str = "",
+    rollback_on_failure: bool = False,
 ) -> int:
     """Create or update the stack, as a plan says if there is one; ends with a table of services."""
     inputs.load(stack)  # a wrong setting is said before anything else is looked at
@@ -27,24 +35,42 @@ def run(
         current = session.begin(stack, source, images=True, ports=True)
         held = plan.hold(planned, current) if planned else None
         refresh = planned.refresh if planned else refresh
-        tracker = provision(current, refresh=refresh, wait=lock_timeout, timeout=timeout, held=held)
-        rows = settled(current)
-    finish(current, tracker, rows, time.monotonic() - started)
-    return 0 if all(row.well for row in rows) else UNHEALTHY
+        try:
+            tracker, rows = recorded(
+                current, refresh=refresh, wait=lock_timeout, timeout=timeout, message=message, held=held
+            )
+            finish(current, tracker, rows, time.monotonic() - started)
+        except Failure as failure:
+            if not rollback_on_failure:
+                raise
+            from ops import rollback
+
+            raise rollback.after(current, failure, timeout) from None
+    return 0
 
 
-def provision(
-    current: Session, *, refresh: bool, wait: float, timeout: float, held: list[str] | None = None
-) -> Tracker:
-    """Repair what a killed run left, then update; a stack that exists is compared with the real world first.
+def recorded(
+    current: Session, *, refresh: bool, wait: float, timeout: float, message: str, held: list[str] | None = None
+) -> tuple[Tracker, list[status.Row]]:
+    """Repair what a killed run left, then update, with a record of it in the history.
 
     ``held`` are arguments that hold Pulumi to a plan; then nothing is brought back first, as the plan says all.
     """
+    worktrees.sweep(console.say)
     repair.before(current.workspace, wait, console.say)
-    started, healed = time.monotonic(), None
     made = current.workspace.ensure()
+    with recording.update(current, message=message) as entry:
+        tracker = provision(current, refresh=refresh and not made, timeout=timeout, held=held)
+        rows = settled(current)
+        entry.healthy(rows)
+    return tracker, rows
+
+
+def provision(current: Session, *, refresh: bool, timeout: float, held: list[str] | None) -> Tracker:
+    """Update; ``refresh``: compare with the real world first."""
+    started, healed = time.monotonic(), None
     arguments = ["--skip-preview", "--parallel", update.PARALLEL, *policy.arguments(current.workspace), *(held or [])]
-    if refresh and not made:
+    if refresh:
         healed = heal(current, arguments, timeout) if held is None else None
         arguments = [*arguments, "--refresh"]
     tracker = update.apply(current.workspace, "up", arguments, timeout)

@@ -94,7 +94,7 @@ class Workspace:
         with log.open("rb") as reader, log.open("ab") as writer, log.with_suffix(".err").open("w+") as errors:
             process = subprocess.Popen(
                 command, cwd=self.root, env=env, stdout=writer, stderr=errors, stdin=subprocess.DEVNULL,
-                start_new_session=True, preexec_fn=_end_with_parent,  # noqa: PLW1509  runs one system call
+                start_new_session=True, preexec_fn=end_with_parent,  # noqa: PLW1509  runs one system call
             )  # fmt: skip
             yield from follow.events(process, reader, timeout)
             errors.seek(0)
@@ -107,7 +107,7 @@ class Workspace:
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """In the child: be asked to stop when `nexus` dies, however it dies, as if Ctrl-C had been pressed."""
     if _libc:
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGINT)

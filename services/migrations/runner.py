@@ -113,9 +113,12 @@ def wanted(target: Target, current: str) -> tuple[Step, ...]:
             f"{where}: history {target.history!r} is none of {known}: correct `history` in the service's entry"
         ) from None
     except histories.UnknownRevisionError:
+        if current in target.acknowledged:  # an older version of the services runs on the newer schema, knowingly
+            return ()
         raise RefusedError(
             f"{where}: it is at revision {current!r} of {target.history!r}, which this version does not know: "
-            "a newer one has been here. Run that version again, or restore a backup from before it"
+            "a newer one has been here. Run that version again, or restore a backup from before it; if this one can "
+            f'work with that schema, set `acknowledged: ["{current}"]` for the service'
         ) from None
     for step in pending:
         if step.unmarked:

@@ -67,6 +67,7 @@ def test_what_loses_data_is_done_only_where_it_was_acknowledged(monkeypatch: pyt
 def test_a_database_that_a_newer_version_has_changed_is_left_alone() -> None:
     with pytest.raises(runner.RefusedError, match="does not know: a newer one has been here"):
         runner.wanted(Target(**TARGET), "9999")
+    assert runner.wanted(Target(**TARGET, acknowledged=("9999",)), "9999") == (), "knowingly, it is left as it is"
 
 
 def test_a_history_that_there_is_not_is_refused_with_those_there_are() -> None:

@@ -354,11 +354,16 @@ def test_what_is_no_preview_is_refused_with_the_name_of_its_file(content: str) -
 
 
 def test_text_says_what_a_change_risks_and_why_it_happens(capsys: pytest.CaptureFixture[str]) -> None:
-    preview.show(previewed("dev", event("delete", "redis-data", VOLUME), POLICY), "text")
+    excepted = {
+        "enforcementLevel": "advisory",
+        "message": "the port is public; excepted until 2027-02-28 (platform): x",
+    }
+    policies = {"policyEvent": {**POLICY["policyEvent"], **excepted}}
+    preview.show(previewed("dev", event("delete", "redis-data", VOLUME), policies), "text")
     shown = capsys.readouterr().out
     assert "- delete redis-data (docker:index/volume:Volume)" in shown
     assert "loses data: the volume and all in it" in shown and f"because: {changes.GONE}" in shown
-    assert "policy no-public-admin-port (mandatory): kong-server: the port is public" in shown
+    assert "policy exception: no-public-admin-port: 1 resource excepted until 2027-02-28 (platform): x" in shown
     assert "dev: 1 to delete, 0 unchanged, worst risk: loses data" in shown
 
 

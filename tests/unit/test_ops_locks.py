@@ -153,6 +153,43 @@ def test_stacks_do_not_wait_for_each_other(holder, tmp_path):
         assert (tmp_path / "prod.json").exists()
 
 
+CONTEND = """
+import os, sys, time
+from pathlib import Path
+from ops import locks
+folder = Path(sys.argv[1])
+for _ in range(int(sys.argv[2])):
+    with locks.hold("dev", "up dev", 300, lambda _: None, folder):
+        os.close(os.open(folder / "writer", os.O_CREAT | os.O_EXCL))  # whoever finds it is not alone
+        if len(sys.argv) > 3:
+            print("inside", flush=True)
+            time.sleep(60)
+        time.sleep(0.002)
+        (folder / "writer").unlink()
+        with (folder / "written").open("a") as log:
+            log.write("once\\n")
+"""
+
+
+def contender(folder, *arguments):
+    command = [sys.executable, "-c", CONTEND, str(folder), *arguments]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_of_twenty_who_want_a_stack_twenty_times_never_two_have_it_also_after_a_kill(tmp_path):
+    victim = contender(tmp_path, "1", "stay")
+    assert victim.stdout.readline() == "inside\n"
+    others = [contender(tmp_path, "20") for _ in range(20)]
+    time.sleep(1)
+    assert not (tmp_path / "written").exists(), "they wait"
+    (tmp_path / "writer").unlink()  # what it was at; a real one's is repaired by the next `up`
+    victim.kill()
+    victim.communicate()
+    ends = [process.communicate(timeout=300) for process in others]
+    assert [process.returncode for process in others] == [0] * 20, [error[-500:] for _, error in ends if error]
+    assert (tmp_path / "written").read_text() == "once\n" * 400
+
+
 def plugin(backend, name="pulumi-resource-thing"):
     """A process that looks like a plugin whose engine listens on port 1."""
     env = {**os.environ, "PULUMI_BACKEND_URL": backend}

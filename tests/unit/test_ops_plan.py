@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import stat
 import subprocess
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import jsonschema
@@ -219,6 +221,7 @@ def steps(workspace: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     monkeypatch.setattr(session, "begin", lambda *_, **__: of(workspace))
     monkeypatch.setattr(preview, "compute", computed)
     monkeypatch.setattr(up, "provision", provisioned)
+    monkeypatch.setattr(up.recording, "update", lambda *_, **__: nullcontext(SimpleNamespace(healthy=list)))
     monkeypatch.setattr(up, "settled", lambda _: [])
     monkeypatch.setattr(up, "finish", lambda *_: None)
     monkeypatch.setattr("ops.paths.PRIVATE", tmp_path / "private")

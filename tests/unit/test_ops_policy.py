@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ops import policy, update
+from ops import changes, policy, update
 from ops.errors import BAD_INPUT, FAILED, Failure
 from ops.events import Tracker
 from ops.paths import ROOT
@@ -70,7 +70,7 @@ def test_what_failed_by_itself_is_not_said_to_be_the_policies_work() -> None:
 
 def test_exceptions_are_listed_by_their_reason_with_the_number_of_resources() -> None:
     found = [excepted("kong-image"), excepted("redis-image"), event()]
-    assert policy.listing(found) == [
+    assert policy.listing(changes.violations(found)) == [
         "image-by-digest: 2 resources excepted until 2027-02-28 (platform): They are not pinned yet."
     ]
     assert policy.failure([excepted("kong-image")]) is None

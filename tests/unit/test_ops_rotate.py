@@ -55,7 +55,8 @@ def test_what_is_declared_is_counted_and_the_stack_updated(file, monkeypatch, wh
     monkeypatch.setattr(rotate.inputs, "load", lambda stack: None)
     monkeypatch.setattr(up, "run", lambda *given, **named: ran.append((given, named)) or 7)
     assert rotate.run("dev", what, "local", 5, 60) == 7, "it ends as the update does"
-    assert ran == [(("dev", "local"), {"refresh": True, "lock_timeout": 5, "timeout": 60})]
+    told = {"refresh": True, "lock_timeout": 5, "timeout": 60, "message": f"rotation 1 of {what}"}
+    assert ran == [(("dev", "local"), told)]
     assert f"{what}: 1" in file.read_text()
 
 
