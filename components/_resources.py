@@ -79,7 +79,8 @@ class Exec(pulumi.CustomResource):
     """A command run inside a container until it succeeds; run again when an input changes.
 
     ``containerId`` is another with another container: what has to be done anew then takes it as a trigger. With
-    ``version``, the container is a task of the swarm's service of that name, once it runs in that version.
+    ``version``, the container is a task of the swarm's service of that name, once it runs in that version. Then the
+    container that ``relieves`` names may go, which stood in for this one (``Trial``).
     """
 
     containerId: pulumi.Output[str]  # noqa: N815  the engine's name for it
@@ -96,6 +97,7 @@ class Exec(pulumi.CustomResource):
         timeout: int = 120,
         pids: int | None = None,
         version: pulumi.Input[str] | None = None,
+        relieves: str | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         self._where = {"container": container, "container_id": container_id, "version": version}
@@ -108,6 +110,7 @@ class Exec(pulumi.CustomResource):
             "timeout": timeout,
             "pids": pids,
             "version": version,
+            "relieves": relieves,
         }
         super().__init__("nexus:index:Exec", name, props, opts)
 
@@ -166,3 +169,54 @@ class Job(pulumi.CustomResource):
     def after(self, value: pulumi.Input[str]) -> pulumi.Output[str]:
         """``value``, but known only once the container has ended well."""
         return pulumi.Output.all(self.id, value).apply(lambda both: both[1])
+
+
+class Trial(pulumi.CustomResource):
+    """A new version, run beside those that are ``running`` until its checks succeed; what replaces these waits.
+
+    It stays, as one more of those who answer to the name ``joins``, until the last gate of theirs ``relieves`` it.
+    """
+
+    version: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        version: pulumi.Input[str],
+        container: str,
+        running: Sequence[str],
+        joins: str,
+        image: pulumi.Input[str],
+        labels: Mapping[str, str],
+        network: pulumi.Input[str],
+        user: str,
+        checks: Sequence[Sequence[str]],
+        memory: int,
+        command: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+        volume: pulumi.Input[str] | None = None,
+        mount: str | None = None,
+        tmpfs: Mapping[str, str] | None = None,
+        timeout: int = 120,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        props = {
+            "version": version,
+            "container": container,
+            "running": list(running),
+            "joins": joins,
+            "image": image,
+            "labels": labels,
+            "network": network,
+            "user": user,
+            "checks": [list(check) for check in checks],
+            "memory": memory,
+            "command": list(command) or None,
+            "env": env,
+            "volume": volume,
+            "mount": mount,
+            "tmpfs": tmpfs,
+            "timeout": timeout,
+        }
+        super().__init__("nexus:index:Trial", name, props, opts)

@@ -62,6 +62,7 @@ class ServiceSpec(BaseModel):
     role: str = "items"
     settings: Mapping[str, Any] = Field(default_factory=dict)
     links: Links = Links()
+    alone: bool = Field(default=False, description="never two of it at a time, so no version is tried beside another")
     health_path: str = Field(default="/health", pattern="^/")
     ready_path: str = Field(default="/ready", pattern="^/")
 
@@ -132,4 +133,5 @@ def workload(spec: ServiceSpec) -> WorkloadSpec:
         health=(*spec.contract.health, spec.health_path),
         ready=(*spec.contract.health, spec.ready_path),
         live=(SECRET_ID,),
+        tried=not spec.alone,
     )

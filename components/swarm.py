@@ -118,7 +118,7 @@ def patience(spec: WorkloadSpec) -> int:
 
 def _version(spec: WorkloadSpec, args: WorkloadArgs, files: Mapping[str, docker.Secret]) -> pulumi.Output[str]:
     """What changes with every update."""
-    made_of = [spec.model_dump_json(), args.image, *(secret.name for secret in files.values())]
+    made_of = [spec.model_dump_json(exclude={"tried"}), args.image, *(secret.name for secret in files.values())]
     return pulumi.Output.all(*made_of).apply(lambda all: hashlib.sha256("\0".join(all).encode()).hexdigest()[:16])
 
 

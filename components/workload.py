@@ -20,6 +20,7 @@ from components._labels import FILES_DIGEST, labels
 from components._naming import physical
 from components._resources import Exec, Files
 from components._tls import Tls
+from components._trial import trial, tried
 
 #: A container's log is rotated by the engine: at most 3 files of 10 MB each.
 LOG_OPTIONS = {"max-size": "10m", "max-file": "3"}
@@ -68,12 +69,15 @@ class WorkloadSpec(BaseModel):
     )
     ready: tuple[str, ...] = Field(default=(), description="asked during `up`; `health` by default")
     live: tuple[str, ...] = Field(default=(), description="files that `ready` makes the server read again, running on")
+    tried: bool = Field(default=False, description="a new version first proves itself beside the running one")
     ready_timeout: int = Field(default=120, ge=1, le=3600)
 
     @model_validator(mode="after")
     def _stateful_ones_run_once(self) -> WorkloadSpec:
         if self.replicas > 1 and self.contract.data:
             raise ValueError(f"{self.name}: keeps data in a volume, which {self.replicas} replicas cannot share; set 1")
+        if self.tried and self.contract.data:
+            raise ValueError(f"{self.name}: keeps data in a volume, which a second version cannot share while tried")
         return self
 
     @property
@@ -85,6 +89,11 @@ class WorkloadSpec(BaseModel):
     def check(self) -> HealthCheck:
         """The engine's health check."""
         return HealthCheck(command=self.alive or self.contract.alive or self.health or self.contract.health)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """All environment variables, the contract's among them, in a stable order."""
+        return dict(sorted({**self.contract.environment, **self.env}.items()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,15 +185,25 @@ class ContainerEngine:
     """Each instance of a workload is a container of a Docker engine."""
 
     def run(self, name: str, spec: WorkloadSpec, args: WorkloadArgs, opts: pulumi.ResourceOptions) -> Running:
-        """See ``Engine.run``. Replicas are made, and replaced, one after the other: the others answer meanwhile."""
+        """See ``Engine.run``. Replicas are made, and replaced, one after the other: the others answer meanwhile.
+
+        None is replaced before the version that is to come has been well beside them, where that can be tried; that one
+        answers too until the last of them does.
+        """
         own = labels(spec.stack, spec.name, kind=spec.kind, stand_in=spec.stand_in)
         files = self._files(name, spec, args, own, opts) if args.files else None
         data = self._data(name, spec, own, opts) if spec.contract.data else None
         mounted = _Mounted(own, files, data)
         hosts = instances(spec.name, spec.replicas)
+        new = trial(name, spec, args, files=files, hosts=hosts, opts=opts) if spec.tried else None
+        triggers = {
+            **({"files": files.revision} if files and spec.live else {}),
+            **({"version": new.version} if new else {}),
+        }
         ready: Exec | None = None
         for number, host in enumerate(hosts, 1):
-            before = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[ready] if ready else None))
+            gate = ready or new
+            before = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[gate] if gate else None))
             resource = f"{instance(name, number)}-server"
             container = docker.Container(resource, opts=before, **self._container(host, spec, args, mounted))
             ready = Exec(
@@ -193,9 +212,10 @@ class ContainerEngine:
                 container_id=container.id,
                 command=spec.gate,
                 stdin=args.ready_input,
-                triggers={"files": files.revision} if files and spec.live else None,
+                triggers=triggers or None,
                 timeout=spec.ready_timeout,
                 pids=spec.contract.pids,
+                relieves=tried(spec) if new and host == hosts[-1] else None,
                 opts=opts,
             )
         assert ready is not None
@@ -210,7 +230,7 @@ class ContainerEngine:
             "image": args.image,
             "command": list(spec.command) or None,
             "user": contract.user,
-            "envs": [f"{key}={value}" for key, value in sorted({**contract.environment, **spec.env}.items())],
+            "envs": [f"{key}={value}" for key, value in spec.environment.items()],
             "ports": [
                 docker.ContainerPortArgs(internal=p.container, external=p.host, ip=p.bind)
                 for p in spec.ports

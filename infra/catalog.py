@@ -11,13 +11,14 @@ import yaml
 from pydantic import ValidationError
 
 from components._limits import minimum_memory
-from infra import images
+from infra import images, versions
 from infra.entry import Entry, Service
 from infra.errors import ConfigError, first_problem
 from infra.settings import Settings, file_of
 
 FILE = Path(__file__).parent / "services.yaml"
 FILE_NAME = "infra/services.yaml"
+(VERSION,) = versions.CATALOGUE.place
 
 
 class Catalog(Entry):
@@ -55,6 +56,8 @@ def load(settings: Settings | None = None, stack: str = "", text: str | None = N
     """The catalogue as an environment runs it; raises ConfigError for anything the platform can't be built from."""
     settings = settings or Settings()
     entries = yaml.load(text if text is not None else FILE.read_text(), _UniqueKeys) or {}  # noqa: S506
+    versions.CATALOGUE.check(versions.CATALOGUE.of(entries), FILE_NAME)
+    entries.pop(VERSION, None)
     services = []
     for name, entry in entries.items():
         try:

@@ -52,6 +52,12 @@ def check_reference(text: str) -> str:
     return text
 
 
+def tag(text: str) -> str:
+    """The tag of an image reference; empty when it has none."""
+    match = _REFERENCE.fullmatch(text)
+    return (match["tag"] or "") if match else ""
+
+
 Reference = Annotated[str, AfterValidator(check_reference)]
 
 

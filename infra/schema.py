@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 
 from components._limits import MINIMUM_MEMORY_MIB
+from infra import catalog
 from infra.entry import Breaker, Gateway, Health, RateLimit, Route, Scale, Service
 from infra.settings import NAMESPACE, ROOT, Client, Leases, ServiceSettings, Settings, Upstream, User
 
@@ -36,6 +37,8 @@ BOUNDS = {
     "maximum": "at most {}",
     "pattern": "matches `{}`",
 }
+#: The one key of the catalogue that is no service.
+VERSION = {"type": "integer", "minimum": 1, "description": "The form of this file; see docs/upgrades.md."}
 #: What `pulumi config set` may write in quotes, by its type.
 QUOTED = {"integer": r"^\d+$", "boolean": "^(true|false)$"}
 #: Environment variables that people may set; the ones the verbs set for Pulumi are printed by `./nexus env`.
@@ -178,6 +181,7 @@ def services_schema() -> dict[str, Any]:
         "title": "The catalogue of services",
         "type": "object",
         "propertyNames": {"pattern": name["pattern"]},
+        "properties": {catalog.VERSION: VERSION},
         "additionalProperties": {"$ref": "#/$defs/Service"},
         "$defs": {**definitions, "Service": entry},
     }

@@ -23,6 +23,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from components._naming import check_stack
+from infra import versions
 from infra.errors import ConfigError, first_problem
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -121,6 +122,10 @@ class ServiceSettings(Model):
 class Settings(Model):
     """Everything an environment may set, under the ``nexus:`` namespace."""
 
+    version: int = Field(
+        default=versions.FIRST,
+        description="The form of this file; `./nexus upgrade settings` brings an older one to the newest.",
+    )
     images: Literal["auto", "upstream", "local"] = Field(
         default="auto",
         description="Where images come from: pulled (`upstream`), built from the recipes (`local`), or whichever "
@@ -208,6 +213,8 @@ def file_of(stack: str) -> str:
 def parse(values: Mapping[str, Any], file: str) -> Settings:
     """Settings from the ``nexus:`` keys of ``values``; raises ConfigError naming ``file`` and the field."""
     own = {key.removeprefix(NAMESPACE): value for key, value in values.items() if key.startswith(NAMESPACE)}
+    stack = file.removeprefix("Pulumi.").removesuffix(".yaml")
+    versions.SETTINGS.check(own.get("version", versions.FIRST), file, stack)
     try:
         return Settings.model_validate(own)
     except ValidationError as error:

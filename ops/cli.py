@@ -39,6 +39,10 @@ swarm = typer.Typer(
 )
 app.add_typer(swarm, name="swarm")
 app.add_typer(cli_history.app)
+upgrade = typer.Typer(
+    help="Bring a file to the form that this program reads.", epilog=EPILOG, no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(upgrade, name="upgrade")
 
 
 class PreviewFormat(StrEnum):
@@ -269,6 +273,18 @@ def swarm_join(address: Address) -> None:
 def swarm_nodes() -> None:
     """List the swarm's nodes, and whose data they keep."""
     run("swarm nodes", module="swarm_verb", function="nodes")
+
+
+@upgrade.command("settings")
+def upgrade_settings(stack: Stack, yes: Yes = False) -> None:
+    """Show how the settings of a stack change to the newest version, and change them."""
+    run("upgrade settings", module="upgrade", function="settings", stack=stack, yes=yes)
+
+
+@upgrade.command("catalogue")
+def upgrade_catalogue(yes: Yes = False) -> None:
+    """Show how the catalogue changes to the newest version, and change it."""
+    run("upgrade catalogue", module="upgrade", function="catalogue", yes=yes)
 
 
 def main() -> None:

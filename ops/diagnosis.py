@@ -69,6 +69,12 @@ KNOWN = (
         MACHINE,
     ),
     Known(
+        r"the new version did not get well beside",
+        "a new version did not get well; the one before runs on, and nothing was replaced",
+        "correct the image or its settings (nexus:services in Pulumi.<stack>.yaml, or infra/services.yaml) and run "
+        "`./nexus up` again; with the image from before, nothing is left to do",
+    ),
+    Known(
         r"snapshot integrity|failed integrity check",
         "the stack's state contradicts itself",
         "eval \"$(./nexus env)\" && pulumi state repair -s STACK; backups are in .nexus/state/.pulumi/backups",

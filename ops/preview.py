@@ -6,7 +6,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from ops import changes, console, locks, policy, repair, risk, session, update
+from ops import changes, console, locks, majors, policy, repair, risk, session, update
 from ops.changes import Change, Preview, collect
 from ops.errors import FAILED, Failure
 from ops.events import Tracker
@@ -27,6 +27,7 @@ def run(
 
     target = plan.target(save_plan) if save_plan else None
     current = session.begin(stack, source, images=False, ports=False)
+    majors.check(current.inputs, current.source)
     with tempfile.TemporaryDirectory() as folder:
         pulumi = Path(folder) / "plan.json"
         found, tracker, failure = look(current.workspace, refresh=refresh, save_plan=pulumi if target else None)

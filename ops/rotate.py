@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
 from infra.settings import NAMESPACE, Rotated, file_of
-from ops import console, inputs, paths
+from ops import console, documents, inputs, paths
 from ops.errors import BAD_INPUT, Failure
 
 if TYPE_CHECKING:
@@ -62,18 +62,11 @@ def run(stack: str, what: str, source: str | None, lock_timeout: int, timeout: i
 
 def count_up(stack: str, what: str) -> int:
     """One more rotation in the stack's settings, which keep their comments and order; returns how many there are."""
-    from ruamel.yaml import YAML
-
     file = paths.ROOT / file_of(stack)
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    document = yaml.load(file.read_text()) or {}
+    document = documents.load(file.read_text())
     rotations = document.setdefault("config", {}).setdefault(f"{NAMESPACE}rotations", {})
     rotations[what] = number = int(rotations.get(what, 0)) + 1
-    whole = file.with_name(f"{file.name}.new")
-    with whole.open("w") as stream:
-        yaml.dump(document, stream)
-    whole.replace(file)
+    documents.write(file, documents.dump(document))
     return number
 
 

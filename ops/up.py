@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from ops import console, inputs, locks, plan, policy, recording, repair, session, status, update, worktrees
+from ops import console, inputs, locks, majors, plan, policy, recording, repair, session, status, update, worktrees
 from ops import source as sources
 from ops.errors import UNHEALTHY, Failure
 from ops.events import Tracker
@@ -33,6 +33,7 @@ def run(
     started = time.monotonic()
     with locks.hold(stack, f"up {stack}", lock_timeout, console.say):
         current = session.begin(stack, source, images=True, ports=True)
+        majors.check(current.inputs, current.source)
         held = plan.hold(planned, current) if planned else None
         refresh = planned.refresh if planned else refresh
         try:

@@ -29,6 +29,7 @@ def service(platform: Platform, entry: entries.Service) -> Service:
     spec = ServiceSpec(
         **platform.shape(entry),
         replicas=entry.replicas,
+        alone=entry.scale.most == 1,
         port=platform.port(entry, "http"),
         public_url=platform.public_url,
         role=entry.role,

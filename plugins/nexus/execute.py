@@ -17,6 +17,7 @@ import tasks
 from engine import connect
 from kind import Field, Kind, Properties, between, plain
 from pulumi.provider.experimental.property_value import PropertyValue
+from standby import relieve
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -40,7 +41,7 @@ class Exec(Kind):
     Inputs: ``container``, ``containerId`` (a new container is asked anew), ``version`` (``container`` names a service
     of the swarm, which has to run in this version), ``command``, ``stdin``, ``timeout`` in seconds, ``triggers`` (any
     change of them runs the command again), ``pids`` (the container's processes and threads at most: the Docker plugin
-    has no field for it).
+    has no field for it), ``relieves`` (a container that stood in for this one while it was replaced, and may go now).
     """
 
     fields: ClassVar = {
@@ -52,6 +53,7 @@ class Exec(Kind):
         "triggers": Field(Mapping),
         "timeout": Field(float, default=120.0, check=between(1, 3600, "seconds")),
         "pids": Field(float, check=between(8, 32768, "processes")),
+        "relieves": Field(str, compared=False),
     }
 
     def create(self, inputs: Properties) -> Mapping[str, PropertyValue]:
@@ -61,6 +63,8 @@ class Exec(Kind):
             bound(wanted["container"], int(wanted["pids"]))
         stdin, version = wanted.get("stdin") or "", wanted.get("version") or ""
         execute(wanted["container"], wanted["command"], stdin, wanted["timeout"], version=version)
+        if wanted.get("relieves"):
+            relieve(wanted["relieves"])
         return {}
 
 
@@ -154,6 +158,7 @@ def describe(container: Container | None, command: list[str], last: str, timeout
     lines = [
         f"container {container.name} was not ready after {timeout:.0f} s ({state['Status']}, "
         f"{container.attrs.get('RestartCount', 0)} restarts{', out of memory' if state.get('OOMKilled') else ''})",
+        f"image: {', '.join(container.image.tags) if container.image else ''}",
         f"asked with: {' '.join(command)[:200]}",
         "it answered: " + "\n".join(last.strip().splitlines()[-TAIL_LINES:]),
         f"its log ends with:\n{log.strip()}",

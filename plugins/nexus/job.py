@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from engine import connect
 from kind import Field, Kind, Properties, between, plain
 from pulumi.provider.experimental.property_value import PropertyValue
+from standby import discard
 
 if TYPE_CHECKING:
-    from docker import DockerClient
     from docker.models.containers import Container
 
 #: What of the container's log an error shows.
@@ -88,7 +87,7 @@ def settings(wanted: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "name": wanted["container"],
         "labels": wanted["labels"],
-        "command": wanted["command"],
+        "command": wanted.get("command"),
         "environment": wanted.get("env") or {},
         "network": wanted["network"],
         "user": wanted["user"],
@@ -103,14 +102,6 @@ def settings(wanted: Mapping[str, Any]) -> dict[str, Any]:
         "restart_policy": {"Name": "no"},
         "log_config": {"type": "json-file", "config": {"max-size": "10m"}},
     }
-
-
-def discard(client: DockerClient, name: str) -> None:
-    """Remove the container of that name, running or not, if there is one."""
-    from docker.errors import NotFound  # noqa: PLC0415
-
-    with suppress(NotFound):
-        client.containers.get(name).remove(force=True, v=True)
 
 
 def describe(container: Container, how: str, wanted: Mapping[str, Any]) -> str:

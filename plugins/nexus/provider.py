@@ -15,12 +15,14 @@ from kind import Kind, plain
 from pulumi.provider.experimental import provider
 from pulumi.provider.experimental.property_value import PropertyValue
 from secret import GeneratedSecret
+from trial import Trial
 
 KINDS: dict[str, Kind] = {
     "nexus:index:Exec": Exec(),
     "nexus:index:Files": Files(),
     "nexus:index:GeneratedSecret": GeneratedSecret(),
     "nexus:index:Job": Job(),
+    "nexus:index:Trial": Trial(),
 }
 
 

@@ -16,7 +16,7 @@ from ops.inputs import Inputs
 from tests.components.recorder import Recorder, declare
 
 CONTAINER, UPSTREAM = "docker:index/container:Container", "kong:index/upstream:Upstream"
-EXEC, JOB, FILES = "nexus:index:Exec", "nexus:index:Job", "nexus:index:Files"
+EXEC, JOB, FILES, TRIAL = "nexus:index:Exec", "nexus:index:Job", "nexus:index:Files", "nexus:index:Trial"
 ENTRIES = catalog.load().enabled
 APPLICATIONS = [entry for entry in ENTRIES if entry.kind == "service"]
 #: What the entries bring along.
@@ -267,7 +267,8 @@ def test_a_memory_setting_changes_one_container_only(dev: Recorder) -> None:
     changed = declare(deploy, config={"nexus:services": '{"search": {"memory": 256}}'})
     old, new = ({(r.type, r.name): r.inputs for r in seen.resources} for seen in (dev, changed))
     assert new.keys() == old.keys()
-    assert {key[1] for key in new if new[key] != old[key]} == {"search-server"}
+    assert {key[1] for key in new if new[key] != old[key]} == {"search-server", "search-trial"}
+    assert new[TRIAL, "search-trial"]["version"] == old[TRIAL, "search-trial"]["version"], "so nothing is tried"
 
 
 def test_another_service_restarts_nothing_that_runs(dev: Recorder) -> None:
@@ -317,3 +318,29 @@ def test_a_wrong_setting_is_refused_before_any_resource_is_declared(config: dict
     with pytest.raises(ConfigError) as failure:
         seen = recorder.declare(deploy, config=config).resources
     assert field in failure.value.field and not seen
+
+
+@pytest.mark.parametrize("entry", APPLICATIONS, ids=lambda entry: entry.name)
+def test_a_version_of_an_application_is_tried_beside_what_runs_of_it(dev: Recorder, entry: Service) -> None:
+    found, name = dev.one(f"{entry.name}-trial").inputs, f"nexus-dev-{entry.name}"
+    running = dev.one(f"{entry.name}-server").inputs
+    assert found["running"] == [f"nexus-dev-{instance}" for instance in instances(entry)]
+    assert found["container"] == f"{name}-trial" and found["labels"]["nexus.kind"] == "helper"
+    assert sorted(f"{key}={value}" for key, value in found["env"].items()) == sorted(running["envs"])
+    assert (found["image"], found["user"], found["memory"]) == (running["image"], running["user"], running["memory"])
+    assert found["checks"][0] == dev.one(f"{entry.name}-ready").inputs["command"]
+    assert ["CMD", *found["checks"][1]] == running["healthcheck"]["tests"]
+    gates = [dev.one(f"{instance}-ready").inputs for instance in instances(entry)]
+    assert found["joins"] == entry.name
+    assert [gate.get("relieves") for gate in gates] == [None] * (entry.replicas - 1) + [found["container"]]
+    assert {gate["triggers"]["version"] for gate in gates} == {found["version"]}
+
+
+@pytest.mark.parametrize(
+    ("change", "made_again"),
+    [({"image": "other:1"}, True), ({"port": 9999}, True), ({"memory": 256}, False), ({"replicas": 2}, False)],
+)
+def test_what_makes_containers_again_is_tried_and_nothing_else(dev: Recorder, change: dict, made_again: bool) -> None:
+    changed = declare(deploy, config={"nexus:services": json.dumps({"search": change})})
+    before, after = ({r.name: r.inputs["version"] for r in seen.of(TRIAL)} for seen in (dev, changed))
+    assert {name for name in before if before[name] != after[name]} == ({"search-trial"} if made_again else set())
