@@ -36,6 +36,7 @@ DOWNTIME: Mapping[str, int] = {
 #: adr/0013-the-gateway-asks-everybody.md).
 GUARDS = {"acl", "basic-auth", "hmac-auth", "ip-restriction", "ldap-auth", "mtls-auth", "oauth2", "openid-connect"}
 CONTAINER, SERVICE_TYPE = "docker:index/container:Container", "docker:index/service:Service"
+TRIAL = "nexus:index:Trial"
 ROUTE, PLUGIN = "kong:index/route:Route", "kong:index/plugin:Plugin"
 
 
@@ -82,6 +83,8 @@ def _why(rule: Rule, step: Step, world: World) -> str:
 
 def downtime(step: Step, world: World) -> str:
     """A container is made again: how long nobody answers in its place."""
+    if any(one.type == TRIAL and one.op != "delete" for one in world.beside(step)):
+        return "rolling: the new version has proved itself in a container beside it, which answers meanwhile"
     own = _label(step.old)
     others = [one for one in world.of_type(CONTAINER) if one is not step and one.old and _label(one.old) == own]
     # Of several, one waits for the one before it to answer; those that go with this very update do not help.

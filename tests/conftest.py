@@ -1,4 +1,4 @@
-"""How a whole run is shared by two workers: whole environments in one, everything else in the other."""
+"""How a whole run is shared by two workers: by files, or by what shares servers or an environment."""
 
 from __future__ import annotations
 
@@ -7,17 +7,21 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-#: Directories whose tests share servers or environments, so that one worker has to run all of them.
-TOGETHER = {"e2e", "plugins", "gateway", "services"}
+#: Beginnings of paths whose tests share servers or an environment, so that one worker has to run all of each row.
+TOGETHER = (
+    ("tests/e2e/test_life.py", "tests/e2e/test_bad_input.py", "tests/e2e/test_kill.py"),
+    ("tests/e2e/whole/",),
+    ("tests/plugins/",),
+    ("tests/gateway/",),
+    ("tests/services/",),
+)
 
 
 class Sharing(LoadScopeScheduling):
-    """A worker takes a whole file, as its tests share fixtures, or a whole directory of TOGETHER."""
+    """A worker takes a whole file, as its tests share fixtures, or all of a row of TOGETHER."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.split("::", 1)[0]
-        directory = file.split("/")[1]
-        return directory if directory in TOGETHER else file
+        return next((row[0] for row in TOGETHER if nodeid.startswith(row)), nodeid.split("::", 1)[0])
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -105,7 +105,7 @@ def test_up_and_preview_refuse_it_before_anything_is_touched(
         if module is up:
             up.run("dev", "local", refresh=True, lock_timeout=1, timeout=1)
         else:
-            preview.run("dev", "local", as_json=False, refresh=False, expect_no_changes=False)
+            preview.run("dev", "local", form="text", refresh=False, expect_no_changes=False)
 
 
 @pytest.mark.parametrize(("text", "major"), [("15\n", 15), ("9.6\n", 9), ("", None), ("fifteen", None)])

@@ -228,6 +228,8 @@ def test_a_container_alone_is_away_and_one_of_several_is_not() -> None:
     one = event("replace", "a-server", old=labelled("kong"), new=labelled("kong"))
     alone, *_ = collect(one)
     assert alone.risks[0].why == "about 3 s without an answer"
+    tried, *_ = collect(one, event("update", "a-trial", "nexus:index:Trial"))
+    assert tried.risks[0].why.startswith("rolling: the new version has proved itself")
     both = collect(one, event("replace", "a-2-server", old=labelled("kong"), new=labelled("kong")))
     assert [each.risks[0].why[:7] for each in both] == ["rolling", "rolling"]
     new = collect(one, event("create", "a-2-server", new=labelled("kong")))
