@@ -14,8 +14,9 @@ import sys
 import time
 from collections import defaultdict, deque
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from http.client import HTTPException
+from threading import Thread
 from typing import Any
 
 from services.healer.decide import BUSY, SETTLED, Patient, just_ended, needs_restart, note, restarted
@@ -52,7 +53,6 @@ class Healer:
         """Look at every container of the stack but this one, and restart what needs it."""
         self._heart.beat()
         found, now, pauses = self._containers(), datetime.now(UTC), [LOOK_EVERY]
-        chosen: list[Mapping[str, Any]] = []
         for container in found:
             patient, state = self._patients[container["Id"]], container["State"]
             note(state, patient, time.monotonic())
@@ -60,13 +60,11 @@ class Healer:
             rest = max(patient.not_before, self._not_before) - time.monotonic()
             if reason and rest <= 0:
                 self._note_restart(container, reason, patient)
-                chosen.append(container)
+                Thread(target=self._restart, args=(container,), daemon=True).start()  # the next one is not kept waiting
             elif reason:
                 pauses.append(rest)
             elif just_ended(state, now):
                 pauses.append(SETTLED)
-        with ThreadPoolExecutor(AT_MOST) as side_by_side:
-            list(side_by_side.map(self._restart, chosen))
         for gone in self._patients.keys() - {container["Id"] for container in found}:
             del self._patients[gone]
         self._pause = min(pauses) + 0.1
@@ -90,7 +88,7 @@ class Healer:
     def _restart(self, container: Mapping[str, Any]) -> None:
         try:
             self._engine.restart(container["Id"], GRACE)
-        except OSError as error:
+        except (OSError, HTTPException) as error:
             log.warning("restarting %s failed: %s", name_of(container), error)
 
     def wait(self) -> None:
