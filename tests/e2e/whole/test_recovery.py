@@ -55,17 +55,18 @@ class Ward:
         count = math.ceil(len(others) / TOGETHER)
         return [["healer"], *(others[first::count] for first in range(count))]
 
-    def well(self) -> set[str]:
-        """The containers that answer their check and of which, for services, Consul and gateway say so too."""
-        rows = {row.name: row for row in status.collect(self.chosen)}
-        found = set()
-        for container in self.platform.containers():
-            name, labels = container.name.removeprefix(self.prefix), container.labels
-            row = rows.get(labels["nexus.service"]) if labels["nexus.kind"] == "service" else None
-            if (row is None or row.well) and not hangs(container):
-                container.reload()
-                found |= {name} if status.health(container.attrs, self.platform.engine) == status.HEALTHY else set()
-        return found
+    def well(self, names: set[str]) -> set[str]:
+        """Those that run, answer their check, and of which, for services, Consul and gateway say so too."""
+        there = {name: self.platform.container(name) for name in names}
+        there = {name: one for name, one in there.items() if self._answers(one)}
+        if not there:
+            return set()
+        rows = {row.name: row.well for row in status.collect(self.chosen)}
+        return {name for name, one in there.items() if rows.get(one.labels["nexus.service"], True)}
+
+    def _answers(self, container: Container) -> bool:
+        health = status.health(container.attrs, self.platform.engine)
+        return health == status.HEALTHY and not hangs(container)
 
     def recover(self, names: list[str], harm: Callable[[Container], None], within: float) -> dict[str, float]:
         """Seconds until each of ``names`` is well after ``harm``, and nothing else was started anew."""
@@ -76,7 +77,7 @@ class Ward:
             harm(self.platform.container(name))
         end = time.monotonic() + 2 * within  # a late one is a number in the table, too
         while took.keys() != set(names) and time.monotonic() < end:
-            for name in self.well() & set(names) - took.keys():
+            for name in self.well(set(names) - took.keys()):
                 took[name] = time.monotonic() - began[name]
             time.sleep(0.5)
         after = self.platform.started()
