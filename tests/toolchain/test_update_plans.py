@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ops import paths, plan, preview
+from ops import paths, plan, policy, preview
 from ops.errors import Failure
 from ops.inputs import Inputs
 from ops.session import Session
@@ -50,6 +50,7 @@ def workspace(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(paths, "PRIVATE", tmp_path / "private")
     for module in ("workspace", "locks"):
         monkeypatch.setattr(f"ops.{module}.PROJECT", "toolchain")
+    (project.folder / "policy").symlink_to(policy.folder(paths.ROOT))
     project.write(program())
     project.ok("up", "--yes", "--skip-preview", "-s", "test")
     (project.folder / ".gitignore").write_text(".pulumi/\nprivate/\nPulumi.test.yaml\n")
