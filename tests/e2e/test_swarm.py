@@ -37,11 +37,22 @@ class Stack(Environment):
         return found + [f"secret {one.name}" for one in self.engine.secrets.list(filters=label)]
 
 
+@pytest.fixture(scope="session")
+def engine() -> Iterator[docker.DockerClient]:
+    """An engine that is none of a swarm's nodes again at the end of all tests if `up` makes it one.
+
+    Not earlier: one that leaves a swarm forgets the names of all containers that run on it, those of other tests too.
+    """
+    with closing(docker.from_env()) as client:
+        before = swarm.look(client).active
+        yield client
+        if not before and swarm.look(client).active and not client.services.list():
+            client.swarm.leave(force=True)
+
+
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A healthy stack. The swarm is made by `up` where there is none, and left as it was found."""
-    with closing(docker.from_env()) as engine:
-        before = swarm.look(engine).active
+def stack(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A healthy stack in a swarm of one node."""
     made = Stack("e2e-swarm", OFFSET, tmp_path_factory.mktemp("swarm"), only=CORE)
     made.remove()
     made.choose()
@@ -50,8 +61,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield made
     finally:
         made.remove()
-        if not before and not made.engine.services.list():
-            made.engine.swarm.leave(force=True)
         made.engine.close()
 
 
