@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+#: The interval for a server that takes more than 10 s to start: both times add up until a hung one is well again.
+SLOW_STARTER = 6
+
 
 class HealthCheck(BaseModel):
     """The server's own client, run inside the container by the engine.

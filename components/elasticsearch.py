@@ -6,6 +6,7 @@ import pulumi
 from pydantic import BaseModel, ConfigDict, Field
 
 from components._contract import Contract
+from components._health import SLOW_STARTER
 from components._limits import minimum_memory
 from components.workload import Port, Running, ServerArgs, WorkloadArgs, WorkloadSpec, reachable
 
@@ -78,4 +79,5 @@ def workload(spec: ElasticsearchSpec) -> WorkloadSpec:
         memory_mib=spec.memory_mib,
         cpus=spec.cpus,
         ready_timeout=300,
+        check_interval=SLOW_STARTER,
     )

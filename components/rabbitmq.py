@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from components._connections import RabbitmqConnection
 from components._contract import Contract
+from components._health import SLOW_STARTER
 from components._limits import minimum_memory
 from components._resources import GeneratedSecret, rotated
 from components._tls import CERTIFICATE, server_files
@@ -131,6 +132,7 @@ def workload(spec: RabbitmqSpec, *, encrypted: bool = False) -> WorkloadSpec:
         ready=("bash", "-c", f"{spec.contract.health[-1]} || exit\n{IMPORT}"),
         live=(DEFINITIONS, *((CERTIFICATE,) if encrypted else ())),
         ready_timeout=READY_SECONDS,
+        check_interval=SLOW_STARTER,
     )
 
 

@@ -71,6 +71,7 @@ class WorkloadSpec(BaseModel):
     live: tuple[str, ...] = Field(default=(), description="files that `ready` makes the server read again, running on")
     tried: bool = Field(default=False, description="a new version first proves itself beside the running one")
     ready_timeout: int = Field(default=120, ge=1, le=3600)
+    check_interval: int = Field(default=10, ge=1, le=3600, description="seconds between two checks by the engine")
 
     @model_validator(mode="after")
     def _stateful_ones_run_once(self) -> WorkloadSpec:
@@ -88,7 +89,8 @@ class WorkloadSpec(BaseModel):
     @property
     def check(self) -> HealthCheck:
         """The engine's health check."""
-        return HealthCheck(command=self.alive or self.contract.alive or self.health or self.contract.health)
+        command = self.alive or self.contract.alive or self.health or self.contract.health
+        return HealthCheck(command=command, interval=self.check_interval)
 
     @property
     def environment(self) -> dict[str, str]:
