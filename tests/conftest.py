@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
+import docker
 import pytest
 from xdist.scheduler import LoadScopeScheduling
+
+from ops import swarm
 
 #: Beginnings of paths whose tests share servers or an environment, so that one worker has to run all of each row.
 TOGETHER = (
@@ -40,3 +45,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Sharing:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Environments come first, as they take longest."""
     items.sort(key=lambda item: not item.nodeid.startswith("tests/e2e/"))
+
+
+@pytest.fixture(scope="session")
+def unswarmed() -> Iterator[None]:
+    """For tests that make the engine a swarm's node: at the end of all tests it is none again, if it was none.
+
+    Not earlier: one that leaves a swarm forgets the names of all containers that run on it, those of other tests too.
+    """
+    with closing(docker.from_env()) as engine:
+        before = swarm.look(engine).active
+        yield
+        if not before and swarm.look(engine).active and not engine.services.list():
+            engine.swarm.leave(force=True)

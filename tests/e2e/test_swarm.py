@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import closing
 
-import docker
 import pytest
 
-from ops import swarm
 from tests.e2e.environment import CORE, Environment
 from tests.e2e.load import Load
 
@@ -37,21 +34,8 @@ class Stack(Environment):
         return found + [f"secret {one.name}" for one in self.engine.secrets.list(filters=label)]
 
 
-@pytest.fixture(scope="session")
-def engine() -> Iterator[docker.DockerClient]:
-    """An engine that is none of a swarm's nodes again at the end of all tests if `up` makes it one.
-
-    Not earlier: one that leaves a swarm forgets the names of all containers that run on it, those of other tests too.
-    """
-    with closing(docker.from_env()) as client:
-        before = swarm.look(client).active
-        yield client
-        if not before and swarm.look(client).active and not client.services.list():
-            client.swarm.leave(force=True)
-
-
 @pytest.fixture(scope="module")
-def stack(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(unswarmed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A healthy stack in a swarm of one node."""
     made = Stack("e2e-swarm", OFFSET, tmp_path_factory.mktemp("swarm"), only=CORE)
     made.remove()

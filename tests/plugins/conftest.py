@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import docker
 import pytest
 
-from ops import artifacts
+from infra import images
+from ops import artifacts, image_builder
 from ops.paths import ROOT
 from tests.plugins import driver, servers
 
@@ -98,3 +101,25 @@ class Bench:
 
     def __init__(self, plugin: driver.Plugin, server: servers.Server):
         self.plugin, self.server = plugin, server
+
+
+@pytest.fixture(scope="module")
+def importable() -> Iterator[None]:
+    """The local provider's modules: a program in a folder of its own, not a package."""
+    sys.path.insert(0, str(ROOT / "plugins" / "nexus"))
+    yield
+    sys.path.remove(str(ROOT / "plugins" / "nexus"))
+
+
+@pytest.fixture(scope="session")
+def client() -> Iterator[docker.DockerClient]:
+    made = docker.from_env()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def image() -> str:
+    """The image with the least in it."""
+    image_builder.ensure(["base"], images.LOCAL, lambda _: None)
+    return images.reference("base", images.LOCAL)

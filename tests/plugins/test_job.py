@@ -2,49 +2,27 @@
 
 from __future__ import annotations
 
-import sys
 import time
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import docker
 import pytest
 from pulumi.provider.experimental.property_value import PropertyValue
 
-from infra import images
-from ops import image_builder
-
-pytestmark = pytest.mark.engine
-FOLDER = Path(__file__).resolve().parents[2] / "plugins" / "nexus"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def importable() -> Iterator[None]:
-    """The plugin is a program in a folder of its own, not a package."""
-    sys.path.insert(0, str(FOLDER))
-    yield
-    sys.path.remove(str(FOLDER))
-
-
-@pytest.fixture(scope="module")
-def client() -> Iterator[docker.DockerClient]:
-    made = docker.from_env()
-    yield made
-    made.close()
+pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("importable")]
 
 
 @pytest.fixture
-def wanted(client: docker.DockerClient) -> Iterator[dict[str, Any]]:
-    image_builder.ensure(["base"], "local", lambda _: None)
+def wanted(client: docker.DockerClient, image: str) -> Iterator[dict[str, Any]]:
     name = f"xnexus-{uuid.uuid4().hex[:8]}"
     volume = client.volumes.create(name)
     network = client.networks.create(name)
     yield {
         "container": name,
         "labels": {"nexus.test": "job"},
-        "image": images.reference("base", "local"),
+        "image": image,
         "network": name,
         "user": "10001:10001",
         "command": ["true"],

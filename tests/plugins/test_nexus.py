@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import io
-import sys
 import tarfile
 import time
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 
 import docker
 import pytest
@@ -17,20 +15,9 @@ from pulumi.provider.experimental import provider as protocol
 from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.runtime.rpc import UNKNOWN
 
-from infra import images
-from ops import image_builder
-
-FOLDER = Path(__file__).resolve().parents[2] / "plugins" / "nexus"
+pytestmark = pytest.mark.usefixtures("importable")
 URN = "urn:pulumi:dev::nexus::nexus:index:Postgres${}::one"
 SECRET, FILES, EXEC = (f"nexus:index:{name}" for name in ("GeneratedSecret", "Files", "Exec"))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def importable() -> Iterator[None]:
-    """The plugin is a program in a folder of its own, not a package."""
-    sys.path.insert(0, str(FOLDER))
-    yield
-    sys.path.remove(str(FOLDER))
 
 
 @pytest.fixture
@@ -103,19 +90,6 @@ async def test_a_diff_names_what_changed_and_what_replaces(nexus) -> None:
     assert (updated.diffs, updated.replaces) == (["containerId"], [])
     same = await differing(nexus, FILES, {"files": {"a": "1"}, "image": "x"}, {"files": {"a": "1"}, "image": "y"})
     assert same.changes is False, "another image to fill from is no change of the files"
-
-
-@pytest.fixture(scope="module")
-def image() -> str:
-    image_builder.ensure(["base"], "local", lambda _: None)
-    return images.reference("base", "local")
-
-
-@pytest.fixture(scope="module")
-def client() -> Iterator[docker.DockerClient]:
-    made = docker.from_env()
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -1,12 +1,10 @@
-"""The gate of a Swarm service, on a real engine. The swarm is made when there is none, and left as it was found."""
+"""The gate of a Swarm service, on a real engine."""
 
 from __future__ import annotations
 
-import sys
 import time
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import docker
@@ -21,40 +19,18 @@ from docker.types import (
     UpdateConfig,
 )
 
-from infra import images
-from ops import image_builder, swarm
+from ops import swarm
 
-pytestmark = pytest.mark.engine
-FOLDER = Path(__file__).resolve().parents[2] / "plugins" / "nexus"
+pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("importable")]
 SECOND = 10**9
 #: Healthy as soon as asked; the command decides whether it lives.
 LIVES, DIES = ["sleep", "600"], ["sh", "-c", "echo no licence; exit 3"]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def importable() -> Iterator[None]:
-    """The plugin is a program in a folder of its own, not a package."""
-    sys.path.insert(0, str(FOLDER))
-    yield
-    sys.path.remove(str(FOLDER))
-
-
-@pytest.fixture(scope="module")
-def client() -> Iterator[docker.DockerClient]:
-    made = docker.from_env()
-    before = swarm.look(made).active
-    if not before:
-        swarm.initialise(made, swarm.ALONE)
-    yield made
-    if not before and not made.services.list():
-        made.swarm.leave(force=True)
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def image(client: docker.DockerClient) -> str:
-    image_builder.ensure(["base"], "local", lambda _: None)
-    return client.images.get(images.reference("base", "local")).id or ""
+def node(unswarmed: None, client: docker.DockerClient) -> None:
+    if not swarm.look(client).active:
+        swarm.initialise(client, swarm.ALONE)
 
 
 class Service:

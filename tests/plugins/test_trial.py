@@ -2,44 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import docker
 import pytest
 from pulumi.provider.experimental.property_value import PropertyValue
 
-from infra import images
-from ops import image_builder
-
-pytestmark = pytest.mark.engine
-FOLDER = Path(__file__).resolve().parents[2] / "plugins" / "nexus"
+pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("importable")]
 FOREVER = ["sleep", "300"]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def importable() -> Iterator[None]:
-    """The plugin is a program in a folder of its own, not a package."""
-    sys.path.insert(0, str(FOLDER))
-    yield
-    sys.path.remove(str(FOLDER))
-
-
-@pytest.fixture(scope="module")
-def client() -> Iterator[docker.DockerClient]:
-    made = docker.from_env()
-    yield made
-    made.close()
-
-
 @pytest.fixture
-def wanted(client: docker.DockerClient) -> Iterator[dict[str, Any]]:
+def wanted(client: docker.DockerClient, image: str) -> Iterator[dict[str, Any]]:
     """A trial that succeeds, beside a container that runs."""
-    image_builder.ensure(["base"], "local", lambda _: None)
-    image, name = images.reference("base", "local"), f"xnexus-{uuid.uuid4().hex[:8]}"
+    name = f"xnexus-{uuid.uuid4().hex[:8]}"
     network = client.networks.create(name)
     client.containers.run(image, FOREVER, name=name, detach=True, init=True, network=name)
     yield {
