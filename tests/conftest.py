@@ -15,7 +15,6 @@ from ops import swarm
 
 #: Beginnings of paths whose tests share servers or an environment, so that one worker has to run all of each row.
 TOGETHER = (
-    ("tests/e2e/test_life.py", "tests/e2e/test_bad_input.py", "tests/e2e/test_kill.py"),
     ("tests/e2e/whole/",),
     ("tests/plugins/",),
     ("tests/gateway/",),

@@ -7,15 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.environment import CORE, ROOT, Environment
+from tests.e2e.environment import CORE, ROOT, WORKER, Environment
 
 pytestmark = pytest.mark.e2e
-#: Below the range from which outgoing connections take theirs (32768), and no multiples of 100 as other stacks have.
-ONE, TWO = 20033, 20066
 
 
-def made(stack: str, offset: int, home: Path, root: Path = ROOT) -> Iterator[Environment]:
-    environment = Environment(stack, offset, home, CORE, root)
+def made(stack: str, home: Path, root: Path = ROOT) -> Iterator[Environment]:
+    environment = Environment(stack, home, CORE, root)
     environment.remove()  # what an interrupted run of these tests left
     environment.configure()
     try:
@@ -28,7 +26,7 @@ def made(stack: str, offset: int, home: Path, root: Path = ROOT) -> Iterator[Env
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
     """A healthy environment."""
-    for one in made("e2e-one", ONE, tmp_path_factory.mktemp("one")):
+    for one in made(f"e2e-one-{WORKER}", tmp_path_factory.mktemp("one")):
         one.up()
         yield one
 
@@ -36,4 +34,4 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environmen
 @pytest.fixture
 def empty(tmp_path: Path) -> Iterator[Environment]:
     """An environment that has settings, and nothing else yet."""
-    yield from made("e2e-two", TWO, tmp_path)
+    yield from made(f"e2e-two-{WORKER}", tmp_path)

@@ -24,6 +24,18 @@ from tests.oidc import Oidc, Tokens
 
 ROOT = Path(__file__).resolve().parents[2]
 GATEWAY, TLS, ADMIN, REGISTRY = 4200, 4300, 3100, 3000
+#: The worker that runs these tests, of the two that share a whole run.
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+#: How much higher the ports of a stack are: below the range from which outgoing connections take theirs (32768), and no
+#: multiples of 100 as other stacks have. Two stacks at the same time need different ones, also of one module.
+OFFSETS = {
+    stack: 20000 + rest
+    for rest, stack in {
+        11: "e2e-drift", 22: "e2e-policy", 32: "e2e-swarm", 33: "e2e-one-gw0", 34: "e2e-one-gw1", 44: "e2e-prod",
+        55: "e2e-truth", 65: "e2e-rolling", 66: "e2e-two-gw0", 67: "e2e-two-gw1", 77: "e2e-tls", 78: "e2e-upgrades",
+        81: "e2e-history", 99: "e2e-all",
+    }.items()
+}  # fmt: skip
 #: A token is used until this many seconds before it expires.
 MARGIN = 30
 
@@ -68,14 +80,17 @@ def copied(folder: Path) -> Path:
 class Environment:
     """One stack, driven as a user drives it: by `./nexus`, or by `pulumi` in the shell that `./nexus env` makes."""
 
-    stack: str
-    offset: int
+    stack: str  # one of OFFSETS
     home: Path
     only: frozenset[str] | None = None  # the services it runs; all by default
     root: Path = ROOT  # the project's tree
     engine: docker.DockerClient = field(default_factory=docker.from_env)
     _outputs: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
     _tokens: tuple[Tokens, float] | None = field(default=None, init=False, repr=False)
+
+    @property
+    def offset(self) -> int:
+        return OFFSETS[self.stack]
 
     @property
     def settings_file(self) -> Path:

@@ -18,14 +18,13 @@ from tests.e2e.environment import REGISTRY, ROOT, Environment
 from tests.e2e.test_life import eventually, healthy, started
 
 pytestmark = pytest.mark.e2e
-OFFSET = 20011
 SCHEMA = json.loads((ROOT / "docs" / "schemas" / "drift.schema.json").read_text())
 VAULT = 3500
 
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
-    for one in made("e2e-drift", OFFSET, tmp_path_factory.mktemp("drift")):
+    for one in made("e2e-drift", tmp_path_factory.mktemp("drift")):
         one.up()
         yield one
 

@@ -24,7 +24,6 @@ from tests.e2e.test_life import copied, eventually, started
 
 pytestmark = pytest.mark.e2e
 #: Away from what other environments use: see conftest.
-OFFSET = 20081
 BACKEND = 8000
 #: How many times a version is chosen at random and brought back.
 ROLLBACKS = int(os.environ.get("NEXUS_TEST_ROLLBACKS", "3"))
@@ -97,7 +96,7 @@ class Lived:
 @pytest.fixture(scope="module")
 def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lived]:
     home = tmp_path_factory.mktemp("history")
-    environment = Environment("e2e-history", OFFSET, home, CORE, root=copied(home / "project"))
+    environment = Environment("e2e-history", home, CORE, root=copied(home / "project"))
     environment.configure()
     environment.remove()  # what an interrupted run of these tests left
     environment.configure()

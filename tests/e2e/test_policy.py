@@ -17,18 +17,17 @@ from tests.e2e.environment import Environment
 from tests.e2e.test_life import copied
 
 pytestmark = pytest.mark.e2e
-OFFSET, PRODUCTION_OFFSET = 20022, 20044
 
 
 @pytest.fixture
 def environment(tmp_path: Path) -> Iterator[Environment]:
-    yield from made("e2e-policy", OFFSET, tmp_path)
+    yield from made("e2e-policy", tmp_path)
 
 
 @pytest.fixture
 def production(tmp_path: Path) -> Iterator[Environment]:
     """One whose name says that people depend on it."""
-    for one in made("e2e-prod", PRODUCTION_OFFSET, tmp_path):
+    for one in made("e2e-prod", tmp_path):
         one.configure(protect=True)
         yield one
 

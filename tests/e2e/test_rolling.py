@@ -14,7 +14,6 @@ from tests.e2e.environment import CORE, HELPERS, Environment
 from tests.e2e.load import Load
 
 pytestmark = pytest.mark.e2e
-OFFSET = 20165
 REPOSITORY = "nexus-rolling"
 SERVICE = "nexus-backend"
 #: Versions by their tags: what is put on top of the service's image.
@@ -63,7 +62,7 @@ def build(engine: docker.DockerClient, base: str) -> None:
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    made = Stack("e2e-rolling", OFFSET, tmp_path_factory.mktemp("rolling"), CORE)
+    made = Stack("e2e-rolling", tmp_path_factory.mktemp("rolling"), CORE)
     made.remove()
     made.choose()
     try:

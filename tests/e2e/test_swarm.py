@@ -11,7 +11,6 @@ from tests.e2e.environment import CORE, Environment
 from tests.e2e.load import Load
 
 pytestmark = pytest.mark.e2e
-OFFSET = 20132
 REPLICAS = 3
 
 
@@ -37,7 +36,7 @@ class Stack(Environment):
 @pytest.fixture(scope="module")
 def stack(unswarmed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A healthy stack in a swarm of one node."""
-    made = Stack("e2e-swarm", OFFSET, tmp_path_factory.mktemp("swarm"), only=CORE)
+    made = Stack("e2e-swarm", tmp_path_factory.mktemp("swarm"), only=CORE)
     made.remove()
     made.choose()
     try:

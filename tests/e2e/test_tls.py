@@ -17,7 +17,6 @@ from tests.e2e.load import Load
 from tests.e2e.test_life import eventually, started
 
 pytestmark = pytest.mark.e2e
-OFFSET = 20177
 NAMES = closure("nexus-backend", "auth", "events", "transform", "search")
 SERVERS = ("postgres", "pgbouncer", "redis", "redis-cache", "rabbitmq")
 #: Ports on the host, by server; the pooler and the cache are published nowhere.
@@ -30,7 +29,7 @@ RABBITMQ_LOOKS = 150
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
-    one = Environment("e2e-tls", OFFSET, tmp_path_factory.mktemp("tls"), NAMES)
+    one = Environment("e2e-tls", tmp_path_factory.mktemp("tls"), NAMES)
     one.remove()  # what an interrupted run of these tests left
     one.configure(tlsData=True, leases={"serverCertificates": SHORT})
     try:

@@ -122,7 +122,7 @@ KINDS: tuple[Change, ...] = (
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
     """An environment of a copy of the project, so that its catalogue can be changed."""
     folder = tmp_path_factory.mktemp("truth")
-    for one in made("e2e-truth", 20099, folder / "home", copied(folder / "project")):
+    for one in made("e2e-truth", folder / "home", copied(folder / "project")):
         one.up()
         yield one
 

@@ -13,14 +13,13 @@ from tests.e2e.conftest import made
 from tests.e2e.environment import CORE, ROOT, Environment
 
 pytestmark = pytest.mark.e2e
-OFFSET = 20178
 WORDS = "from before the upgrade"
 
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
     """An environment of its own: its database is taken apart."""
-    for one in made("e2e-upgrades", OFFSET, tmp_path_factory.mktemp("upgrades")):
+    for one in made("e2e-upgrades", tmp_path_factory.mktemp("upgrades")):
         one.up()
         yield one
 

@@ -19,7 +19,6 @@ from tests.e2e.whole.upstream import Upstream
 from tests.oidc import Oidc, OidcError, Tokens
 
 #: Below the range of the tests' own servers (`tests/ports.py`), no multiple of 100, beside those of the other modules.
-OFFSET = 20099
 UPSTREAM = 7000
 #: Who can sign in, by name; what each may do is in the roles.
 USERS = {"admin": {"roles": ["admin"]}, "olga": {"roles": ["operator"]}, "ann": {"roles": ["user"]}}
@@ -43,12 +42,12 @@ class Platform(Environment):
     """All 32 services in one stack."""
 
     def __init__(self, stack: str, home: Path) -> None:
-        super().__init__(stack, OFFSET, home)
+        super().__init__(stack, home)
         self._people: dict[str, tuple[float, Tokens]] = {}
         self.key = "sk-" + secrets.token_hex(16)
         # Containers reach the host by the address that it has on the engine's own bridge.
         bridge = self.engine.networks.get("bridge").attrs
-        self.upstream = Upstream(bridge["IPAM"]["Config"][0]["Gateway"], OFFSET + UPSTREAM)
+        self.upstream = Upstream(bridge["IPAM"]["Config"][0]["Gateway"], self.offset + UPSTREAM)
 
     @property
     def services(self) -> dict[str, catalog.Service]:
@@ -64,7 +63,7 @@ class Platform(Environment):
         self.settings_file.unlink(missing_ok=True)
         (self.home / "state").mkdir(parents=True, exist_ok=True)
         (self.home / "passphrase").write_text("a passphrase of the tests")
-        self.write({"portOffset": OFFSET, "users": USERS, "ai": {"url": self.upstream.url, "model": "small"}})
+        self.write({"portOffset": self.offset, "users": USERS, "ai": {"url": self.upstream.url, "model": "small"}})
         self.shell(f"pulumi stack init {self.stack}")
         self.shell(f"pulumi config set --secret --path nexus:ai.key -s {self.stack}", self.key)
         done = self.nexus("up", timeout=840)

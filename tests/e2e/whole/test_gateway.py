@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.e2e.environment import GATEWAY, TLS
-from tests.e2e.whole.platform import OFFSET, Platform
+from tests.e2e.whole.platform import Platform
 
 pytestmark = pytest.mark.e2e
 
@@ -60,7 +60,7 @@ def test_without_a_token_or_with_a_bad_one_only_the_login_is_open(platform: Plat
 
 
 def test_the_certificate_is_of_the_platforms_own_authority(platform: Platform) -> None:
-    address = ("localhost", OFFSET + TLS)
+    address = ("localhost", platform.offset + TLS)
     with (
         socket.create_connection(address) as plain,
         platform.trust.wrap_socket(plain, server_hostname="localhost") as s,
@@ -74,7 +74,7 @@ def test_the_certificate_is_of_the_platforms_own_authority(platform: Platform) -
         ssl.create_default_context().wrap_socket(plain, server_hostname="localhost"),
     ):
         pass
-    plainly = httpx.get(f"http://localhost:{OFFSET + GATEWAY}/api/v1/auth/health", trust_env=False)
+    plainly = httpx.get(f"http://localhost:{platform.offset + GATEWAY}/api/v1/auth/health", trust_env=False)
     assert plainly.status_code == 200, "an environment of developers redirects nobody"
 
 
