@@ -141,8 +141,11 @@ def status(made: Pair) -> dict[str, Any]:
 
 
 def unseal_key(keeper: Any) -> str:
-    """The key that the keeper stores."""
-    return keeper.exec_run(["cat", "/vault/file/unseal-key"])[1].decode().strip()
+    """The key that the keeper stores. A busy engine may lose what a short command says, so it is asked again."""
+    for _ in range(5):
+        if said := keeper.exec_run(["cat", "/vault/file/unseal-key"])[1].decode().strip():
+            return said
+    raise AssertionError("the keeper stores no key")
 
 
 def become_root(made: Pair, key: str) -> dict[str, str]:

@@ -65,12 +65,16 @@ class Server:
     command: list[str]
     port: int
     log: Path
+    said_when_ready: str = ""  # in its log, for a server that listens before it serves
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
+        before = len(self.log.read_text()) if self.log.exists() else 0
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(self.command, stdout=log, stderr=log, cwd="/", **_plain_user())
         eventually(self._listens, 15, f"{self.command[0]} listens: {self.log.read_text()[-2000:]}")
+        if self.said_when_ready:
+            eventually(lambda: self.said_when_ready in self.log.read_text()[before:], 30, f"{self.command[0]} is ready")
 
     def stop(self, number: int = signal.SIGINT) -> None:
         if self.process is not None:
@@ -101,7 +105,8 @@ def postgres(directory: Path) -> Server:
     init = [str(POSTGRES_BIN / "initdb"), "-D", str(data), "-U", "nexus", "-A", "scram-sha-256", f"--pwfile={secret}"]
     subprocess.run([*init, "--no-sync", "-E", "UTF8"], check=True, stdout=subprocess.DEVNULL, cwd="/", **_plain_user())
     options = f"-c port={port} -c listen_addresses=127.0.0.1 -c fsync=off -c unix_socket_directories="
-    server = Server([str(POSTGRES_BIN / "postgres"), "-D", str(data), *options.split()], port, directory / "pg.log")
+    command = [str(POSTGRES_BIN / "postgres"), "-D", str(data), *options.split()]
+    server = Server(command, port, directory / "pg.log", "database system is ready to accept connections")
     single = [str(POSTGRES_BIN / "postgres"), "--single", "-D", str(data), "postgres"]
     made = b"create database nexus"
     subprocess.run(single, input=made, check=True, stdout=subprocess.DEVNULL, cwd="/", **_plain_user())
