@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
@@ -22,6 +23,17 @@ CONFIGURATION = "prometheus.yml"
 RELOAD = "timeout 10 wget -q -O /dev/null --post-data= http://127.0.0.1:{port}/-/reload"
 #: Go's soft limit: the collector works harder near it instead of the kernel ending the process (runtime, GOMEMLIMIT).
 SOFT_LIMIT_SHARE = 0.85
+
+
+class Target(BaseModel):
+    """Metrics of a server: ``host:port``, and how they are asked for. An ``authorized`` one is shown a token."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    address: str
+    path: str = Field(default="/metrics", pattern="^/")
+    params: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+    authorized: bool = False
 
 
 class PrometheusSpec(BaseModel):
@@ -43,8 +55,15 @@ class PrometheusSpec(BaseModel):
     )
     tasks: bool = Field(default=False, description="a service has one name, behind which its instances are looked up")
     alertmanager: str = Field(default="", description="host:port")
-    targets: Mapping[str, str] = Field(default_factory=dict, description="further jobs: name to host:port")
+    targets: Mapping[str, Target] = Field(default_factory=dict, description="further jobs by name")
     rules: Mapping[str, str] = Field(default_factory=dict, description="rule files by name")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrometheusArgs(ServerArgs):
+    """What Prometheus is made from. ``tokens`` are what it shows the jobs whose targets ask for one."""
+
+    tokens: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
 
 
 class Prometheus(pulumi.ComponentResource):
@@ -55,12 +74,13 @@ class Prometheus(pulumi.ComponentResource):
     running: Running
 
     def __init__(
-        self, name: str, spec: PrometheusSpec, args: ServerArgs, opts: pulumi.ResourceOptions | None = None
+        self, name: str, spec: PrometheusSpec, args: PrometheusArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("nexus:index:Prometheus", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         files: dict[str, pulumi.Input[str]] = {CONFIGURATION: configuration(spec)}
         files |= {f"rules/{rule}": text for rule, text in spec.rules.items()}
+        files |= {token_file(job): args.tokens[job] for job, target in spec.targets.items() if target.authorized}
         self.running = args.engine.run(
             name, workload(spec), WorkloadArgs(image=args.image, network=args.network, files=files), child
         )
@@ -71,10 +91,10 @@ class Prometheus(pulumi.ComponentResource):
 
 def configuration(spec: PrometheusSpec) -> str:
     """``prometheus.yml``, as JSON, which is YAML too."""
-    fixed = {spec.name: f"localhost:{spec.contract.ports['http']}", **spec.targets}
+    fixed = {spec.name: Target(address=f"localhost:{spec.contract.ports['http']}"), **spec.targets}
     if spec.alertmanager:
-        fixed["alertmanager"] = spec.alertmanager
-    jobs: list[Any] = [{"job_name": job, "static_configs": [{"targets": [at]}]} for job, at in sorted(fixed.items())]
+        fixed["alertmanager"] = Target(address=spec.alertmanager)
+    jobs = [_server(spec.contract, job, target) for job, target in sorted(fixed.items())]
     jobs += [_service(job, instances, tasks=spec.tasks) for job, instances in sorted(spec.services.items())]
     document: dict[str, Any] = {
         "global": {
@@ -88,6 +108,21 @@ def configuration(spec: PrometheusSpec) -> str:
     if spec.alertmanager:
         document["alerting"] = {"alertmanagers": [{"static_configs": [{"targets": [spec.alertmanager]}]}]}
     return json.dumps(document, indent=1)
+
+
+def token_file(job: str) -> str:
+    """The file that a job's token is in; it is read at each scrape."""
+    return f"tokens/{job}"
+
+
+def _server(contract: Contract, job: str, target: Target) -> dict[str, Any]:
+    return {
+        "job_name": job,
+        "static_configs": [{"targets": [target.address]}],
+        **({"metrics_path": target.path} if target.path != "/metrics" else {}),
+        **({"params": {key: list(values) for key, values in target.params.items()}} if target.params else {}),
+        **({"authorization": {"credentials_file": contract.secret(token_file(job))}} if target.authorized else {}),
+    }
 
 
 def _service(job: str, instances: tuple[str, ...], *, tasks: bool) -> dict[str, Any]:
@@ -120,5 +155,9 @@ def workload(spec: PrometheusSpec) -> WorkloadSpec:
         memory_mib=spec.memory_mib,
         cpus=spec.cpus,
         ready=("sh", "-c", reload),
-        live=(CONFIGURATION, *(f"rules/{rule}" for rule in spec.rules)),
+        live=(
+            CONFIGURATION,
+            *(f"rules/{rule}" for rule in spec.rules),
+            *(token_file(job) for job, target in spec.targets.items() if target.authorized),
+        ),
     )

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from components.alertmanager import Alertmanager, AlertmanagerSpec
+from components.alertmanager import Alertmanager, AlertmanagerArgs, AlertmanagerSpec
+from components.consul import Consul
 from components.elasticsearch import Elasticsearch, ElasticsearchSpec
 from components.grafana import Grafana, GrafanaArgs, GrafanaSpec
 from components.kibana import Kibana, KibanaArgs, KibanaSpec
 from components.logstash import Logstash, LogstashArgs, LogstashSpec
-from components.prometheus import Prometheus, PrometheusSpec
+from components.prometheus import Prometheus, PrometheusArgs, PrometheusSpec, Target
 from components.workload import ServerArgs, instances
-from infra import images
+from infra import images, scrapes
 from infra.catalog import Service
 from infra.platform import Platform
+from infra.wiring import discovery
 
 BOARDS = Path(__file__).resolve().parents[1] / "dashboards"
 
@@ -24,18 +26,18 @@ def alertmanager(platform: Platform, entry: Service) -> Alertmanager:
         **platform.shape(entry),
         port=platform.port(entry, "http"),
     )
-    return Alertmanager(entry.name, spec, ServerArgs(**platform.runtime(entry.image)))
+    return Alertmanager(entry.name, spec, AlertmanagerArgs(**platform.runtime(entry.image)))
 
 
 def prometheus(platform: Platform, entry: Service) -> Prometheus:
     """The metrics of all services."""
-    receiver = platform.made.get("alertmanager")
+    receiver, registry = platform.made.get("alertmanager"), platform.made.get("consul")
     enabled, port = platform.catalog.enabled, images.contract("service").ports["http"]
     spec = PrometheusSpec(
         **platform.shape(entry),
         port=platform.port(entry, "http"),
         alertmanager=receiver.address if isinstance(receiver, Alertmanager) else "",
-        targets={s.name: f"{s.name}:{images.contract(s.kind).ports['http']}" for s in enabled if s.kind == "grafana"},
+        targets={job: target for server in enabled for job, target in targets(server).items()},
         services={
             s.name: tuple(f"{host}:{port}" for host in instances(s.name, s.replicas))
             for s in enabled
@@ -43,7 +45,22 @@ def prometheus(platform: Platform, entry: Service) -> Prometheus:
         },
         tasks=platform.settings.engine == "swarm",
     )
-    return Prometheus(entry.name, spec, ServerArgs(**platform.runtime(entry.image)))
+    tokens = {registry.running.host: registry.tokens[discovery.READER]} if isinstance(registry, Consul) else {}
+    return Prometheus(entry.name, spec, PrometheusArgs(**platform.runtime(entry.image), tokens=tokens))
+
+
+def targets(server: Service) -> dict[str, Target]:
+    """The jobs of a server that has metrics."""
+    ports = images.contract(server.kind).ports
+    return {
+        job: Target(
+            address=f"{server.name}:{ports[scrape.port]}",
+            path=scrape.path,
+            params=scrape.params,
+            authorized=scrape.authorized,
+        )
+        for job, scrape in scrapes.of(server).items()
+    }
 
 
 def elasticsearch(platform: Platform, entry: Service) -> Elasticsearch:

@@ -14,6 +14,15 @@ from infra import images
 from tests.components.recorder import Recorder, declare
 
 URL = "http://elasticsearch:9200"
+AUTHORIZED = prometheus.Target(
+    address="consul:8500", path="/v1/agent/metrics", params={"format": ("p",)}, authorized=True
+)
+TEAM = alertmanager.Receiver(
+    name="team",
+    webhook=alertmanager.Webhook(url="http://hook", authorized=True),
+    slack=alertmanager.Slack(channel="#ops"),
+    mail=alertmanager.Mail(to=("a@example.com", "b@example.com"), sender="n@example.com", server="mx:25", user="nexus"),
+)
 
 
 def runtime() -> dict[str, Any]:
@@ -30,6 +39,10 @@ def metrics(**changed: Any) -> prometheus.PrometheusSpec:
     return prometheus.PrometheusSpec(**shape("prometheus", **changed))
 
 
+def alerts(**changed: Any) -> alertmanager.AlertmanagerSpec:
+    return alertmanager.AlertmanagerSpec(**shape("alertmanager", **changed))
+
+
 def logs() -> logstash.LogstashSpec:
     return logstash.LogstashSpec(stack="dev", contract=images.contract("logstash"), memory_mib=512)
 
@@ -38,9 +51,15 @@ def logs() -> logstash.LogstashSpec:
 def declared() -> Recorder:
     def program() -> None:
         args = runtime()
-        receiver = alertmanager.AlertmanagerSpec(**shape("alertmanager"))
-        alertmanager.Alertmanager("alertmanager", receiver, ServerArgs(**args))
-        prometheus.Prometheus("prometheus", metrics(rules={"a.yml": "groups: []"}), ServerArgs(**args))
+        told = {secret: f"secret-of-{secret}" for secret in TEAM.secrets}
+        alertmanager.Alertmanager(
+            "alertmanager", alerts(receivers=(TEAM,)), alertmanager.AlertmanagerArgs(**args, secrets=told)
+        )
+        prometheus.Prometheus(
+            "prometheus",
+            metrics(rules={"a.yml": "groups: []"}, targets={"consul": AUTHORIZED}),
+            prometheus.PrometheusArgs(**args, tokens={"consul": "secret-of-consul"}),
+        )
         store = elasticsearch.Elasticsearch(
             "elasticsearch", elasticsearch.ElasticsearchSpec(**shape("elasticsearch")), ServerArgs(**args)
         )
@@ -59,9 +78,20 @@ def jobs(spec: prometheus.PrometheusSpec) -> dict[str, Any]:
 
 
 def test_every_instance_of_a_service_is_a_target_of_its_job():
-    found = jobs(metrics(services={"web": ("web:8000", "web-2:8000")}, targets={"grafana": "grafana:3000"}))
+    more = {"grafana": prometheus.Target(address="grafana:3000")}
+    found = jobs(metrics(services={"web": ("web:8000", "web-2:8000")}, targets=more))
     assert set(found) == {"prometheus", "grafana", "web"}
     assert found["web"]["static_configs"] == [{"targets": ["web:8000", "web-2:8000"]}]
+
+
+def test_a_server_is_asked_where_it_has_its_metrics_with_a_token_from_a_file():
+    assert jobs(metrics(targets={"consul": AUTHORIZED}))["consul"] == {
+        "job_name": "consul",
+        "static_configs": [{"targets": ["consul:8500"]}],
+        "metrics_path": "/v1/agent/metrics",
+        "params": {"format": ["p"]},
+        "authorization": {"credentials_file": "/run/secrets/tokens/consul"},
+    }
 
 
 def test_the_tasks_of_a_swarm_service_are_looked_up_behind_its_name():
@@ -83,18 +113,77 @@ def test_what_prometheus_keeps_is_limited_and_its_memory_too():
 
 
 def test_a_changed_configuration_of_prometheus_or_the_alertmanager_restarts_nothing(declared: Recorder):
-    assert set(declared.one("prometheus-files").inputs["live"]) == {"prometheus.yml", "rules/a.yml"}
-    assert declared.one("alertmanager-files").inputs["live"] == ["alertmanager.yml"]
+    live = {"prometheus.yml", "rules/a.yml", "tokens/consul"}
+    assert set(declared.one("prometheus-files").inputs["live"]) == live
+    assert set(declared.one("alertmanager-files").inputs["live"]) == {"alertmanager.yml", *TEAM.secrets}
     for name in ("prometheus", "alertmanager"):
         assert "/-/reload" in declared.one(f"{name}-ready").inputs["command"][2]
 
 
-def test_the_alertmanager_tells_a_webhook_or_nobody():
-    silent = json.loads(alertmanager.configuration(alertmanager.AlertmanagerSpec(**shape("alertmanager"))))
-    assert silent["receivers"] == [{"name": "nobody"}] and silent["route"]["receiver"] == "nobody"
-    spec = alertmanager.AlertmanagerSpec(**shape("alertmanager", webhook="http://hook"))
-    told = json.loads(alertmanager.configuration(spec))
-    assert told["receivers"][0]["webhook_configs"] == [{"url": "http://hook", "send_resolved": True}]
+def told(**changed: Any) -> dict[str, Any]:
+    return json.loads(alertmanager.configuration(alerts(**changed)))
+
+
+def test_without_receivers_alerts_are_kept_and_nobody_is_told():
+    found = told()
+    assert found["receivers"] == [{"name": "nobody"}]
+    assert found["route"] == {"receiver": "nobody", "group_by": ["alertname", "severity"], "routes": []}
+
+
+def test_each_severity_goes_to_those_who_want_it_and_what_is_critical_sooner():
+    pager = alertmanager.Receiver(
+        name="pager", severities=("critical",), webhook=alertmanager.Webhook(url="http://pager")
+    )
+    found = told(receivers=(pager, TEAM))
+    critical, warning = found["route"]["routes"]
+    assert (critical["matchers"], warning["matchers"]) == (['severity="critical"'], ['severity="warning"'])
+    assert (critical["group_wait"], warning["group_wait"]) == ("10s", "1m")
+    by_name = {one["name"]: one for one in found["receivers"]}
+    assert [hook["url"] for hook in by_name["critical"]["webhook_configs"]] == ["http://pager", "http://hook"]
+    assert [hook["url"] for hook in by_name["warning"]["webhook_configs"]] == ["http://hook"]
+
+
+def test_a_receiver_is_told_by_every_way_it_has_and_its_secrets_are_files(declared: Recorder):
+    found = {one["name"]: one for one in told(receivers=(TEAM,))["receivers"]}["critical"]
+    assert found["webhook_configs"] == [
+        {
+            "url": "http://hook",
+            "http_config": {"authorization": {"credentials_file": "/run/secrets/team-webhook-token"}},
+            "send_resolved": True,
+        }
+    ]
+    (chat,) = found["slack_configs"]
+    assert (chat["api_url_file"], chat["channel"]) == ("/run/secrets/team-slack-url", "#ops")
+    assert [mail["to"] for mail in found["email_configs"]] == ["a@example.com", "b@example.com"]
+    assert found["email_configs"][0]["auth_password_file"] == "/run/secrets/team-mail-password"
+    files = declared.one("alertmanager-files").inputs["files"]
+    assert {name: files[name] for name in TEAM.secrets} == {name: f"secret-of-{name}" for name in TEAM.secrets}
+    assert "secret-of-" not in files["alertmanager.yml"]
+
+
+def test_a_receiver_without_logins_has_no_secrets():
+    open_ones = alertmanager.Receiver(
+        name="open",
+        webhook=alertmanager.Webhook(url="http://hook"),
+        mail=alertmanager.Mail(to=("a@example.com",), sender="n@example.com", server="mx:25", tls=False),
+    )
+    assert open_ones.secrets == ()
+    found = told(receivers=(open_ones,))["receivers"][1]
+    assert found["webhook_configs"] == [{"url": "http://hook", "send_resolved": True}]
+    assert found["email_configs"][0]["require_tls"] is False and "auth_username" not in found["email_configs"][0]
+
+
+def test_what_is_silenced_is_routed_to_nobody_before_anybody_is_told():
+    silence = alertmanager.Silence(service="ai", alerts=("ServiceSlow", "GatewaySlow"))
+    first, *_ = told(receivers=(TEAM,), silences=(silence,))["route"]["routes"]
+    assert first == {"matchers": ['service="ai"', 'alertname=~"ServiceSlow|GatewaySlow"'], "receiver": "nobody"}
+
+
+def test_what_follows_from_another_alert_is_inhibited():
+    rule = alertmanager.Inhibition(source=('a="1"',), target=('b="2"',), equal=("service",))
+    assert told(inhibitions=(rule,))["inhibit_rules"] == [
+        {"source_matchers": ['a="1"'], "target_matchers": ['b="2"'], "equal": ["service"]}
+    ]
 
 
 @pytest.mark.parametrize(("memory", "heap"), [(400, 160), (1024, 409)])

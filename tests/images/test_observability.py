@@ -112,7 +112,9 @@ def test_prometheus_scrapes_itself_and_the_alertmanager_and_takes_a_new_configur
     assert found[0]["labels"] == {"alertname": "Always", "severity": "warning", "stack": "test"}
 
     # The component's own command makes it read its file again.
-    changed = metrics_spec(alertmanager="alertmanager:9093", targets={"added": "localhost:9090"})
+    changed = metrics_spec(
+        alertmanager="alertmanager:9093", targets={"added": prometheus.Target(address="localhost:9090")}
+    )
     put(server, {"prometheus.yml": prometheus.configuration(changed)})
     servers.ready(server)
     eventually(lambda: targets(server).get("added") == "up", 30)
