@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from prometheus_client import (
     CollectorRegistry,
@@ -25,6 +26,8 @@ from services.common.settings import Settings
 
 #: Seconds; dense around the service level, 100 ms at the gateway.
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+#: Where the kernel tells a container its memory limit: cgroups of version 2, and 1 (Linux, cgroup-v2 and memory).
+MEMORY_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
 
 class _Dependencies(Collector):
@@ -50,6 +53,21 @@ class _Dependencies(Collector):
         return up, latency, pool
 
 
+class MemoryLimit(Collector):
+    """The limit that is in force: the engine changes it while the container runs. Without one there is no series."""
+
+    def __init__(self, files: Sequence[Path] = MEMORY_LIMITS) -> None:
+        self._files = files
+
+    def collect(self) -> Iterable[Metric]:
+        """Read the first file that there is."""
+        limit = GaugeMetricFamily("nexus_memory_limit_bytes", "Memory that the container may hold")
+        text = next((file.read_text().strip() for file in self._files if file.exists()), "max")
+        if text != "max":
+            limit.add_metric([], float(text))
+        return [limit]
+
+
 class Metrics:
     """The service's own registry, so that several applications can live in one process."""
 
@@ -58,6 +76,7 @@ class Metrics:
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
+        registry.register(MemoryLimit())
         registry.register(_Dependencies(dependencies))
         route = ["method", "route"]
         self.requests = Counter("http_requests", "Requests answered", [*route, "status"], registry=registry)
