@@ -11,7 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from components._limits import minimum_memory
-from infra import images, versions
+from infra import alerts, images, versions
 from infra.entry import Entry, Service
 from infra.errors import ConfigError, first_problem
 from infra.settings import Settings, file_of
@@ -83,6 +83,8 @@ def apply(services: Iterable[Service], settings: Settings, file: str) -> list[Se
     for service in services:
         override = settings.services.get(service.name)
         update = override.model_dump(exclude_none=True) if override else {}
+        if "alerts" in update:
+            update["alerts"] = service.alerts.model_copy(update=update["alerts"])
         update["port"] = update.get("port", service.port) + settings.port_offset
         update["extra_ports"] = {role: port + settings.port_offset for role, port in service.extra_ports.items()}
         changed.append(service.model_copy(update=update))
@@ -97,6 +99,7 @@ def check(services: list[Service], stack: str) -> None:
     _check_needs(services, edit)
     _check_events(services)
     _check_replicas(services, edit)
+    _check_alerts(services, edit)
     for service in services:
         least = minimum_memory(service.kind)
         if service.memory < least:
@@ -177,6 +180,23 @@ def _check_replicas(services: list[Service], edit: str) -> None:
         if not least <= service.replicas <= most:
             rule = f"its scale allows {least} to {most}"
             raise ConfigError(edit, f"{service.name}.replicas", service.replicas, rule, f"Choose {least} to {most}.")
+
+
+def _check_alerts(services: list[Service], edit: str) -> None:
+    known = alerts.names(services)
+    for service in services:
+        field = f"{service.name}.alerts"
+        for name in service.alerts.silenced:
+            if name not in known:
+                remedy = f"Known: {', '.join(sorted(known))}."
+                raise ConfigError(edit, f"{field}.silenced", name, "is no alert of the platform", remedy)
+        limits = sorted(service.alerts.model_fields_set - {"silenced"})
+        if limits and service.kind != "service":
+            value, rule = getattr(service.alerts, limits[0]), "a server's alerts have no limits to set"
+            raise ConfigError(edit, f"{field}.{limits[0]}", value, rule, "Remove it; a server's can be silenced.")
+        if "queue" in limits and not service.consumes:
+            rule = "it consumes no events, so it has no queue"
+            raise ConfigError(edit, f"{field}.queue", service.alerts.queue, rule, "Remove it.")
 
 
 def _check_needs(services: list[Service], edit: str) -> None:

@@ -10,6 +10,13 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
 Port = Annotated[int, Field(ge=1000, le=65535)]
 #: A topic of events; in what a service consumes, `*` stands for one word and `#` for any number (AMQP topic exchanges).
 Topic = Annotated[str, StringConstraints(pattern=r"^([a-z][a-z0-9_-]*|\*|#)(\.([a-z][a-z0-9_-]*|\*|#))*$")]
+#: A share of the whole.
+Share = Annotated[float, Field(gt=0, le=1)]
+#: Below 0.9 a budget would never be spent; 1 leaves none.
+Objective = Annotated[float, Field(ge=0.9, lt=1)]
+#: Up to the last bucket of the services' histogram, beyond which nothing is told apart (services/common/metrics.py).
+Seconds = Annotated[float, Field(gt=0, lt=10)]
+Count = Annotated[int, Field(ge=1)]
 
 
 class Entry(BaseModel):
@@ -68,6 +75,22 @@ class Health(Entry):
     timeout: int = Field(default=3, ge=1, le=600, description="Seconds until an unanswered check counts as failed.")
 
 
+class Alerts(Entry):
+    """When the service's alerts fire, and of which nobody is told. A server has `silenced` alone."""
+
+    objective: Objective = Field(
+        default=0.999, description="Share of requests answered without a server error; the rest is the error budget."
+    )
+    error_ratio: Share = Field(default=0.05, description="Share of server errors within 5 minutes; more is an alert.")
+    p99: Seconds = Field(default=0.1, description="Seconds within which 99 of 100 requests are answered.")
+    memory: Share = Field(default=0.9, description="Share of its memory limit that an instance may hold.")
+    in_flight: Count = Field(default=50, description="Requests that an instance may be answering at a time.")
+    queue: Count = Field(default=1000, description="Messages that may wait in its queue, where it consumes events.")
+    silenced: tuple[str, ...] = Field(
+        default=(), description="Alerts of docs/alerts.md that are shown, but of which nobody is told."
+    )
+
+
 class Scale(Entry):
     """The bounds within which an environment may choose the number of replicas."""
 
@@ -119,6 +142,7 @@ class Service(Entry):
     routes: tuple[Route, ...] = Field(default=(), description="Its paths at the gateway.")
     gateway: Gateway = Field(default=Gateway(), description="How the gateway treats them.")
     health: Health = Field(default=Health(), description="Its liveness check.")
+    alerts: Alerts = Field(default=Alerts(), description="Limits of its alerts; see below.")
     enabled: bool = Field(default=True, description="Run it.")
 
     @property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pydantic import ValidationError
 
 
@@ -19,6 +21,8 @@ def first_problem(error: ValidationError, file: str, prefix: str = "") -> Config
     field = prefix + ".".join(str(part) for part in problem["loc"])
     rule = problem["msg"].removeprefix("Value error, ")
     value = problem["input"]
+    if isinstance(value, Mapping):  # of a mapping the keys: there may be a secret among its values
+        value = sorted(map(str, value))
     if problem["type"] == "extra_forbidden":
         return ConfigError(file, field, value, "no such setting", f"Remove {field} from {file}, or correct its name.")
     if problem["type"] == "missing":

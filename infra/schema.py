@@ -13,8 +13,19 @@ from pydantic import BaseModel, TypeAdapter
 
 from components._limits import MINIMUM_MEMORY_MIB
 from infra import catalog
-from infra.entry import Breaker, Gateway, Health, RateLimit, Route, Scale, Service
-from infra.settings import NAMESPACE, ROOT, Client, Leases, ServiceSettings, Settings, Upstream, User
+from infra.entry import Alerts, Breaker, Gateway, Health, RateLimit, Route, Scale, Service
+from infra.receivers import Mail, Receiver, Slack, Webhook
+from infra.settings import (
+    NAMESPACE,
+    ROOT,
+    AlertSettings,
+    Client,
+    Leases,
+    ServiceSettings,
+    Settings,
+    Upstream,
+    User,
+)
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 COMMAND = ".venv/bin/python -m infra.schema"
@@ -35,6 +46,7 @@ BOUNDS = {
     "minimum": "at least {}",
     "exclusiveMinimum": "more than {}",
     "maximum": "at most {}",
+    "exclusiveMaximum": "less than {}",
     "pattern": "matches `{}`",
 }
 #: The one key of the catalogue that is no service.
@@ -90,13 +102,19 @@ def configuration() -> str:
         section("### A client", Client, under="config.nexus:clients.<name>."),
         section("### Leases", Leases, under="config.nexus:leases."),
         section("### The AI upstream", Upstream, under="config.nexus:ai."),
+        section("### A receiver of alerts", Receiver, under="config.nexus:receivers.<name>."),
+        section("### A receiver's webhook", Webhook, under="config.nexus:receivers.<name>.webhook."),
+        section("### A receiver's chat", Slack, under="config.nexus:receivers.<name>.slack."),
+        section("### A receiver's mail", Mail, under="config.nexus:receivers.<name>.mail."),
         section("### One service's changes", ServiceSettings, under="config.nexus:services.<name>."),
+        section("### Changes of its alerts", AlertSettings, under="config.nexus:services.<name>.alerts."),
         section("## The catalogue: `infra/services.yaml`", Service, under="<name>.", skip={"name"}),
         section("### A route", Route, under="<name>.routes[]."),
         section("### The gateway's treatment", Gateway, under="<name>.gateway."),
         section("### A rate limit", RateLimit, under="<name>.gateway.rate_limit."),
         section("### A circuit breaker", Breaker, under="<name>.gateway.breaker."),
         section("### A health check", Health, under="<name>.health."),
+        section("### Limits of alerts", Alerts, under="<name>.alerts."),
         section("### Bounds of scaling", Scale, under="<name>.scale."),
         MEMORY + least,
         "## Images: `infra/images.yaml`\n\nVersions, upstream references and local recipes; the comments at its head "
@@ -205,7 +223,7 @@ def or_encrypted(definition: Mapping[str, Any]) -> Mapping[str, Any]:
     """A secret may also be what `pulumi config set --secret` makes of it."""
     encrypted = {"type": "object", "required": ["secure"], "properties": {"secure": {"type": "string"}}}
     properties = {
-        key: {"anyOf": [value, encrypted]} if value.get("format") == "password" else value
+        key: {"anyOf": [value, encrypted]} if plain(value).get("format") == "password" else value
         for key, value in definition.get("properties", {}).items()
     }
     return {**definition, "properties": properties} if properties else definition

@@ -9,35 +9,19 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    IPvAnyAddress,
-    SecretStr,
-    StringConstraints,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
-from pydantic.alias_generators import to_camel
+from pydantic import Field, IPvAnyAddress, SecretStr, StringConstraints, ValidationError, model_validator
 
 from components._naming import check_stack
 from infra import versions
+from infra.entry import Count, Objective, Seconds, Share
 from infra.errors import ConfigError, first_problem
+from infra.model import Model, Secret
+from infra.receivers import Receiver
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMESPACE = "nexus:"
 #: Set by `./nexus` (and `./nexus env`) after it has looked which of the two is reachable.
 SOURCE_VARIABLE = "NEXUS_SOURCE"
-
-
-class Model(BaseModel):
-    """Frozen, and refuses keys it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
-
-
 #: What is declared with a generation, so that a higher one makes it anew: logins of PostgreSQL, users of Redis and
 #: RabbitMQ, the secret ids by which services log in to Vault, passwords of the users that settings name, the data
 #: servers' certificates.
@@ -92,16 +76,22 @@ class Upstream(Model):
 
     url: str = Field(default="", description="Up to and with its version, such as `https://api.example.com/v1`.")
     model: str = Field(default="", description="The model asked for where the caller names none.")
-    key: SecretStr = Field(
+    key: Secret = Field(
         default=SecretStr(""),
         description="Set with `pulumi config set --secret --path nexus:ai.key`, which encrypts it; kept in Vault.",
     )
 
-    @field_validator("key", mode="before")
-    @classmethod
-    def _encrypted(cls, value: Any) -> Any:
-        """In the file it is encrypted; only the running program is given it in the clear."""
-        return "" if isinstance(value, Mapping) and set(value) == {"secure"} else value
+
+class AlertSettings(Model):
+    """What one environment changes of a service's alerts; what is not named stays as the catalogue has it."""
+
+    objective: Objective | None = Field(default=None, description="Share of requests answered without a server error.")
+    error_ratio: Share | None = Field(default=None, description="Share of server errors within 5 minutes.")
+    p99: Seconds | None = Field(default=None, description="Seconds within which 99 of 100 requests are answered.")
+    memory: Share | None = Field(default=None, description="Share of its memory limit that an instance may hold.")
+    in_flight: Count | None = Field(default=None, description="Requests that an instance may answer at a time.")
+    queue: Count | None = Field(default=None, description="Messages that may wait in its queue.")
+    silenced: tuple[str, ...] | None = Field(default=None, description="Alerts of which nobody is told.")
 
 
 class ServiceSettings(Model):
@@ -117,6 +107,7 @@ class ServiceSettings(Model):
         default=None,
         description="Revisions of its schema that may lose data, or that only a newer version knows; else refused.",
     )
+    alerts: AlertSettings | None = Field(default=None, description="Limits of its alerts; see below.")
 
 
 class Settings(Model):
@@ -181,6 +172,9 @@ class Settings(Model):
     )
     leases: Leases = Field(default=Leases(), description="Life of lent credentials; see below.")
     ai: Upstream = Field(default=Upstream(), description="The AI upstream; see below.")
+    receivers: dict[Role, Receiver] = Field(
+        default_factory=dict, description="Who is told of alerts, by name; nobody by default. See below."
+    )
     rotations: dict[Rotated, Annotated[int, Field(ge=0)]] = Field(
         default_factory=dict, description="How often each was rotated; `./nexus rotate` counts it up."
     )

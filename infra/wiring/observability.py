@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pulumi
+
+from components import alertmanager as tell
 from components.alertmanager import Alertmanager, AlertmanagerArgs, AlertmanagerSpec
 from components.consul import Consul
 from components.elasticsearch import Elasticsearch, ElasticsearchSpec
@@ -12,25 +15,56 @@ from components.kibana import Kibana, KibanaArgs, KibanaSpec
 from components.logstash import Logstash, LogstashArgs, LogstashSpec
 from components.prometheus import Prometheus, PrometheusArgs, PrometheusSpec, Target
 from components.workload import ServerArgs, instances
-from infra import images, scrapes
+from infra import alerts, images, scrapes
+from infra.alerts import routing
 from infra.catalog import Service
 from infra.platform import Platform
+from infra.receivers import Receiver
 from infra.wiring import discovery
 
 BOARDS = Path(__file__).resolve().parents[1] / "dashboards"
 
 
 def alertmanager(platform: Platform, entry: Service) -> Alertmanager:
-    """Where Prometheus' alerts go."""
+    """Where Prometheus' alerts go, and from there to whom the settings name."""
+    told, enabled = platform.settings.receivers, platform.catalog.enabled
     spec = AlertmanagerSpec(
         **platform.shape(entry),
         port=platform.port(entry, "http"),
+        receivers=tuple(receiver(name, one) for name, one in told.items()),
+        inhibitions=routing.inhibitions(enabled),
+        silences=routing.silences(enabled),
     )
-    return Alertmanager(entry.name, spec, AlertmanagerArgs(**platform.runtime(entry.image)))
+    secrets = {secret: value for name, one in told.items() for secret, value in secrets_of(name, one).items()}
+    return Alertmanager(entry.name, spec, AlertmanagerArgs(**platform.runtime(entry.image), secrets=secrets))
+
+
+def receiver(name: str, chosen: Receiver) -> tell.Receiver:
+    """A receiver as the settings have it, without its secrets."""
+    webhook, slack, mail = chosen.webhook, chosen.slack, chosen.mail
+    return tell.Receiver(
+        name=name,
+        severities=chosen.severities,
+        webhook=tell.Webhook(url=webhook.url, authorized=webhook.token is not None) if webhook else None,
+        slack=tell.Slack(channel=slack.channel) if slack else None,
+        mail=tell.Mail(**mail.model_dump(exclude={"password"})) if mail else None,
+    )
+
+
+def secrets_of(name: str, chosen: Receiver) -> dict[str, pulumi.Output[str]]:
+    """Its secrets, by the names that the component has for them."""
+    found = {
+        "webhook-token": chosen.webhook and chosen.webhook.token,
+        "slack-url": chosen.slack and chosen.slack.url,
+        "mail-password": chosen.mail and chosen.mail.password,
+    }
+    return {
+        f"{name}-{secret}": pulumi.Output.secret(value.get_secret_value()) for secret, value in found.items() if value
+    }
 
 
 def prometheus(platform: Platform, entry: Service) -> Prometheus:
-    """The metrics of all services."""
+    """The metrics of all services, and the rules that follow from the catalogue."""
     receiver, registry = platform.made.get("alertmanager"), platform.made.get("consul")
     enabled, port = platform.catalog.enabled, images.contract("service").ports["http"]
     spec = PrometheusSpec(
@@ -44,6 +78,7 @@ def prometheus(platform: Platform, entry: Service) -> Prometheus:
             if s.kind == "service"
         },
         tasks=platform.settings.engine == "swarm",
+        rules=alerts.rule_files(enabled),
     )
     tokens = {registry.running.host: registry.tokens[discovery.READER]} if isinstance(registry, Consul) else {}
     return Prometheus(entry.name, spec, PrometheusArgs(**platform.runtime(entry.image), tokens=tokens))

@@ -7,7 +7,7 @@ import json
 import pytest
 import yaml
 
-from infra import catalog, images
+from infra import alerts, catalog, images
 from infra.entry import Service
 from infra.errors import ConfigError
 from infra.settings import ROOT, Settings
@@ -347,3 +347,36 @@ def test_what_makes_containers_again_is_tried_and_nothing_else(dev: Recorder, ch
     changed = declare(deploy, config={"nexus:services": json.dumps({"search": change})})
     before, after = ({r.name: r.inputs["version"] for r in seen.of(TRIAL)} for seen in (dev, changed))
     assert {name for name in before if before[name] != after[name]} == ({"search-trial"} if made_again else set())
+
+
+def test_prometheus_has_the_rules_of_the_catalogue_and_asks_every_server_that_has_metrics(dev: Recorder) -> None:
+    held = files(dev, "prometheus")
+    assert {name: held[f"rules/{name}"] for name in ("platform.yml", "services.yml")} == alerts.rule_files(ENTRIES)
+    jobs = {job["job_name"]: job for job in json.loads(held["prometheus.yml"])["scrape_configs"]}
+    servers = {"prometheus", "alertmanager", "consul", "grafana", "kong", "rabbitmq", "rabbitmq-queues", "vault"}
+    assert set(jobs) == servers | {entry.name for entry in APPLICATIONS}
+    assert jobs["kong"]["static_configs"] == [{"targets": ["kong:8007"]}]
+    assert jobs["consul"]["authorization"] == {"credentials_file": "/run/secrets/tokens/consul"}
+    token = json.loads(files(dev, "consul")["reader.token"])["SecretID"]
+    assert held["tokens/consul"] == token and token not in held["prometheus.yml"]
+
+
+def test_who_is_told_of_alerts_is_what_the_settings_say_and_their_secrets_are_files() -> None:
+    team = {"slack": {"url": "https://chat.example.com/secret"}, "severities": ["critical"]}
+    hook = {"webhook": {"url": "https://hook.example.com", "token": "secret-token"}}
+    told = declare(deploy, config={"nexus:receivers": json.dumps({"team": team, "hook": hook})})
+    held = files(told, "alertmanager")
+    assert (held["team-slack-url"], held["hook-webhook-token"]) == ("https://chat.example.com/secret", "secret-token")
+    document = json.loads(held["alertmanager.yml"])
+    critical = next(one for one in document["receivers"] if one["name"] == "critical")
+    assert len(critical["slack_configs"]) == len(critical["webhook_configs"]) == 1
+    assert next(route for route in document["route"]["routes"] if route["receiver"] == "nobody")
+    assert len(document["inhibit_rules"]) > 1
+    assert "secret" not in json.dumps([containers(told)["alertmanager"], document]).replace("/run/secrets", "")
+
+
+def test_an_environment_without_what_watches_it_is_made_all_the_same() -> None:
+    made = declare(deploy, config=without("alertmanager", "grafana"))
+    jobs = json.loads(files(made, "prometheus")["prometheus.yml"])["scrape_configs"]
+    assert not {"alertmanager", "grafana"} & {job["job_name"] for job in jobs}
+    assert "NotificationsFailing" not in files(made, "prometheus")["rules/platform.yml"]

@@ -15,7 +15,7 @@ import typer
 import yaml
 from pydantic import BaseModel
 
-from infra import catalog, entry, images, schema, settings
+from infra import catalog, entry, images, receivers, schema, settings
 from ops import graph, graph_svg, rotate
 from ops.cli import app
 from ops.errors import MEANINGS
@@ -25,7 +25,9 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 IDS = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
 MODELS = (
     *(settings.Settings, settings.ServiceSettings, settings.User, settings.Client, settings.Leases, settings.Upstream),
+    *(receivers.Receiver, receivers.Webhook, receivers.Slack, receivers.Mail, settings.AlertSettings),
     *(entry.Service, entry.Route, entry.Gateway, entry.RateLimit, entry.Breaker, entry.Health, entry.Scale),
+    entry.Alerts,
 )
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 #: Paths of one machine, and words of work that is not done.
@@ -122,6 +124,9 @@ def test_a_number_or_truth_may_be_quoted_as_pulumi_writes_it() -> None:
 def test_a_secret_may_be_encrypted_as_pulumi_writes_it() -> None:
     settings_schema = load(schema.SETTINGS_SCHEMA)
     jsonschema.validate({"config": {"nexus:ai": {"key": {"secure": "v1:abc"}}}}, settings_schema)
+    hook = {"url": "https://hook.example.com", "token": {"secure": "v1:abc"}}
+    told = {"webhook": hook, "slack": {"url": {"secure": "v1:abc"}}}
+    jsonschema.validate({"config": {"nexus:receivers": {"team": told}}}, settings_schema)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({"config": {"nexus:ai": {"url": {"secure": "v1:abc"}}}}, settings_schema)
 
@@ -214,8 +219,13 @@ def test_the_login_to_source_is_the_one_that_is_explained() -> None:
 
 
 def test_the_map_of_the_documents_has_every_document() -> None:
-    index = ROOT / "docs/index.md"
-    linked = {(index.parent / link.split("#")[0]).resolve() for link in LINK.findall(index.read_text())}
+    """Itself, or by the list of alerts, which has their pages."""
+    index, alerts = ROOT / "docs/index.md", ROOT / "docs/alerts.md"
+    linked = {
+        (page.parent / link.split("#")[0]).resolve()
+        for page in (index, alerts)
+        for link in LINK.findall(page.read_text())
+    }
     for path in (ROOT / "docs").rglob("*.md"):
         assert path == index or path in linked, f"docs/index.md has no link to {path.relative_to(ROOT / 'docs')}"
 

@@ -77,3 +77,49 @@ def test_both_environments_of_the_project_have_valid_settings() -> None:
 
     for stack in ("dev", "prod"):
         assert catalog.load(settings.load(stack), stack).enabled
+
+
+HOOK = {"webhook": {"url": "https://hook.example.com/a"}}
+MAIL = {"to": ["ops@example.com"], "sender": "nexus@example.com", "server": "mail.example.com:587"}
+
+
+@pytest.mark.parametrize(
+    ("receiver", "field", "rule"),
+    [
+        ({"severities": ["critical"]}, "", "tells nobody"),
+        ({**HOOK, "severities": []}, ".severities", "at least 1"),
+        ({**HOOK, "severities": ["info"]}, ".severities.0", "'critical' or 'warning'"),
+        ({"webhook": {"url": "hook.example.com"}}, ".webhook.url", "pattern"),
+        ({"slack": {"channel": "#ops"}}, ".slack.url", "is required"),
+        ({"mail": {**MAIL, "server": "mail.example.com"}}, ".mail.server", "pattern"),
+        ({"mail": {**MAIL, "to": ["ops"]}}, ".mail.to.0", "pattern"),
+        ({"mail": {**MAIL, "user": "nexus"}}, ".mail", "belong together"),
+        ({"mail": {**MAIL, "password": "abc"}}, ".mail", "belong together"),
+        ({"pager": {}}, ".pager", "no such setting"),
+    ],
+)
+def test_a_receiver_that_cannot_be_told_is_refused(receiver: dict, field: str, rule: str) -> None:
+    with pytest.raises(ConfigError) as failure:
+        settings.parse({"nexus:receivers": {"team": receiver}}, "Pulumi.dev.yaml")
+    assert failure.value.field == f"config.nexus:receivers.team{field}"
+    assert rule in failure.value.rule and failure.value.remedy
+
+
+def test_an_error_shows_no_secret_beside_what_is_wrong() -> None:
+    wrong = {"nexus:receivers": {"team": {"mail": {**MAIL, "password": "hidden-one"}}}}
+    other = {"nexus:ai": {"key": "hidden-two"}, "nexus:apiKeys": {"shop": "nobody"}}
+    for values in (wrong, other):
+        with pytest.raises(ConfigError) as failure:
+            settings.parse(values, "Pulumi.dev.yaml")
+        assert "hidden" not in str(failure.value)
+
+
+def test_a_receivers_secret_is_encrypted_in_the_file_and_in_the_clear_for_the_program_alone() -> None:
+    def secret(value: object) -> str:
+        parsed = settings.parse({"nexus:receivers": {"team": {"slack": {"url": value}}}}, "Pulumi.dev.yaml")
+        slack = parsed.receivers["team"].slack
+        assert slack and "https://" not in repr(parsed)
+        return slack.url.get_secret_value()
+
+    assert secret({"secure": "v1:abc"}) == ""
+    assert secret("https://chat.example.com/hook") == "https://chat.example.com/hook"
