@@ -146,7 +146,9 @@ class Alertmanager(pulumi.ComponentResource):
 
 def configuration(spec: AlertmanagerSpec) -> str:
     """``alertmanager.yml``, as JSON: routes for what is silenced, then one for each severity that has a receiver."""
-    told = {severity: [r for r in spec.receivers if severity in r.severities] for severity in TIMES}
+    told: dict[Severity, list[Receiver]] = {
+        severity: [receiver for receiver in spec.receivers if severity in receiver.severities] for severity in TIMES
+    }
     document = {
         "route": {
             "receiver": NOBODY,

@@ -10,7 +10,7 @@ from ops import source as sources
 #: With one of these, pytest neither needs an engine nor images.
 LIGHT = {"--collect-only", "--co", "--help", "-h", "--version", "--markers", "--fixtures"}
 #: Directories of tests that need nothing but Python.
-PURE = ("tests/unit", "tests/architecture", "tests/components")
+PURE = ("tests/unit", "tests/architecture", "tests/components", "tests/alerts")
 
 
 #: Most of the time is waiting for servers, so two workers share a whole run (tests/conftest.py says how).

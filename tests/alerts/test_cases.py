@@ -61,7 +61,10 @@ def test_every_alert_has_its_page(name: str) -> None:
     text = page.read_text()
     assert text.startswith(f"# {name}\n")
     assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["What it means", "Look at", "Do"]
-    assert f"[{name}](runbooks/{name}.md)" in (ROOT / "docs/alerts.md").read_text()
+    severities = {alert.severity for alert in ALERTS if alert.name == name}
+    row = f"| [{name}](runbooks/{name}.md) | {' '.join(severities)} |"
+    assert row in (ROOT / "docs/alerts.md").read_text(), "docs/alerts.md has no such row"
+    assert text.partition("## What it means\n\n")[2].lower().startswith(tuple(severities))
 
 
 def test_every_page_has_its_alert() -> None:
