@@ -156,14 +156,14 @@ def test_a_receiver_is_told_what_happened_and_not_what_follows_from_it(servers):
     assert server.client.post("/api/v2/alerts", json=fired).status_code == 200
 
     def told() -> set[tuple[str, str]]:
-        lines = [json.loads(line) for line in hook.logs().decode().splitlines()]
+        lines = [json.loads(line) for line in hook.logs(stderr=False).decode().splitlines()]
         assert {line["token"] for line in lines} <= {f"Bearer {TOKEN}"}
         return {(labels["alertname"], labels["service"]) for line in lines for labels in line["labels"]}
 
     expected = {("ServiceDown", "rabbitmq"), ("VaultSealed", "vault"), ("DependencyDown", "web")}
     eventually(lambda: told() >= expected, 120)  # a warning waits for a minute
     assert told() == expected
-    lines = [json.loads(line) for line in hook.logs().decode().splitlines()]
+    lines = [json.loads(line) for line in hook.logs(stderr=False).decode().splitlines()]
     assert [
         labels["dependency"] for line in lines for labels in line["labels"] if labels["alertname"] == "DependencyDown"
     ] == ["redis"]
