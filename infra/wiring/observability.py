@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from components.alertmanager import Alertmanager, AlertmanagerSpec
 from components.elasticsearch import Elasticsearch, ElasticsearchSpec
 from components.grafana import Grafana, GrafanaArgs, GrafanaSpec
@@ -11,11 +9,9 @@ from components.kibana import Kibana, KibanaArgs, KibanaSpec
 from components.logstash import Logstash, LogstashArgs, LogstashSpec
 from components.prometheus import Prometheus, PrometheusSpec
 from components.workload import ServerArgs, instances
-from infra import images
+from infra import dashboards, images
 from infra.catalog import Service
 from infra.platform import Platform
-
-BOARDS = Path(__file__).resolve().parents[1] / "dashboards"
 
 
 def alertmanager(platform: Platform, entry: Service) -> Alertmanager:
@@ -79,13 +75,13 @@ def kibana(platform: Platform, entry: Service) -> Kibana:
 
 def grafana(platform: Platform, entry: Service) -> Grafana:
     """Dashboards, over what of Prometheus and Elasticsearch there is."""
+    metrics, logs = platform.made.get("prometheus"), platform.made.get("elasticsearch")
     spec = GrafanaSpec(
         **platform.shape(entry),
         stand_in=platform.image_spec(entry.image).stand_in,
         port=platform.port(entry, "http"),
-        dashboards={file.name: file.read_text() for file in sorted(BOARDS.glob("*.json"))},
+        dashboards=dashboards.files(platform.catalog.enabled, metrics.jobs) if isinstance(metrics, Prometheus) else {},
     )
-    metrics, logs = platform.made.get("prometheus"), platform.made.get("elasticsearch")
     args = GrafanaArgs(
         **platform.runtime(entry.image),
         prometheus=f"http://{metrics.address}" if isinstance(metrics, Prometheus) else "",
