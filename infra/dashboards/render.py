@@ -28,8 +28,8 @@ from infra.dashboards.panels import Column, Panel, Thresholds
 SOURCE = DataSourceRef(type_val="prometheus", uid="prometheus")
 #: Units of Grafana's grid, of 30 pixels; a table has a line for each service.
 HEIGHTS: Mapping[str, int] = {"timeseries": 8, "stat": 4, "table": 26}
-#: Percent; enough to see which area a line bounds.
-FILL, FILL_STACKED = 8, 30
+#: Percent; areas that lie on top of each other are told apart by it, lines that cross need none.
+FILL = 30
 REFRESH, SINCE = "30s", "now-1h"
 #: What the label of the other dashboards' names is called in a table.
 NAME = "Service"
@@ -66,9 +66,9 @@ def _panel(panel: Panel, values: Mapping[str, str]) -> Any:
 
 
 def _timeseries(panel: Panel, values: Mapping[str, str]) -> timeseries.Panel:
-    made = timeseries.Panel().unit(panel.unit).min(0).fill_opacity(FILL_STACKED if panel.stack else FILL)
+    made = timeseries.Panel().unit(panel.unit).min(0)
     if panel.stack:
-        made.stacking(common.StackingConfig().mode(StackingMode.NORMAL).group("A"))
+        made.fill_opacity(FILL).stacking(common.StackingConfig().mode(StackingMode.NORMAL).group("A"))
     for query in _queries(panel, values):
         made.with_target(query)
     return made
