@@ -160,6 +160,7 @@ def test_grafana_looks_for_dashboards_where_the_gate_puts_them():
     (provider,) = json.loads(grafana.provider(spec))["providers"]
     assert provider["options"]["path"] == f"{spec.contract.data}/{grafana.UNPACKED}"
     assert f"cd {spec.contract.data} && " in grafana.workload(spec).ready[2]
+    assert provider["updateIntervalSeconds"] > 10, "later releases would watch a folder that is replaced"
     assert not provider["disableDeletion"], "that of a service which is gone goes too"
 
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from components.grafana import ADMIN, PASSWORD
-from infra import images
+from infra import catalog, images
 from tests import promql
 from tests.e2e.whole.platform import Platform, eventually
 
@@ -74,8 +74,7 @@ def numbers(series: list[dict[str, Any]]) -> list[float]:
 
 def test_every_service_that_is_scraped_has_its_dashboard(grafana: httpx.Client, boards: dict[str, Any]) -> None:
     jobs = {each["metric"]["job"] for each in ask(grafana, "count by (job) (up)")}
-    entries = {service for service in jobs if service != "rabbitmq-queues"}
-    assert set(boards) == {"platform"} | {f"service-{name}" for name in entries}
+    assert set(boards) == {"platform"} | {f"service-{name}" for name in jobs & set(catalog.load().by_name)}
 
 
 def test_each_query_of_each_panel_has_data(grafana: httpx.Client, boards: dict[str, Any]) -> None:
