@@ -15,6 +15,6 @@ def files(services: Sequence[Service], jobs: Collection[str]) -> dict[str, str]:
 
     ``services`` are the entries that run, ``jobs`` the names of those that Prometheus scrapes.
     """
-    from infra.dashboards.render import render  # noqa: PLC0415  the SDK takes 40 ms: only where there is a Grafana
+    from infra.dashboards.render import render  # noqa: PLC0415  the SDK takes 20 ms: only where there is a Grafana
 
     return {f"{board.uid}.json": render(board) for board in boards(services, jobs)}

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from components.grafana import ADMIN, PASSWORD
+from components.grafana import ADMIN, PASSWORD, READ_EVERY
 from infra import catalog, images
 from tests import promql
 from tests.e2e.whole.platform import Platform, eventually
@@ -51,9 +51,13 @@ def grafana(platform: Platform) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="module")
 def boards(grafana: httpx.Client) -> dict[str, dict[str, Any]]:
-    """All dashboards by their uid."""
-    listed = [each["uid"] for each in grafana.get("/api/search", params={"tag": "nexus"}).json()]
-    return {uid: grafana.get(f"/api/dashboards/uid/{uid}").json()["dashboard"] for uid in listed}
+    """All dashboards by their uid, once Grafana has looked for them."""
+
+    def listed() -> list[str]:
+        return [each["uid"] for each in grafana.get("/api/search", params={"tag": "nexus"}).json()]
+
+    eventually(listed, 2 * READ_EVERY)
+    return {uid: grafana.get(f"/api/dashboards/uid/{uid}").json()["dashboard"] for uid in listed()}
 
 
 def ask(grafana: httpx.Client, expression: str, *, over_time: bool = False) -> list[dict[str, Any]]:
