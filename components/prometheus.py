@@ -95,11 +95,6 @@ def configuration(spec: PrometheusSpec) -> str:
     return json.dumps(document, indent=1)
 
 
-def jobs(spec: PrometheusSpec) -> frozenset[str]:
-    """The names of the jobs: services, servers, and itself."""
-    return frozenset((spec.name, *spec.targets, *spec.services, *(["alertmanager"] if spec.alertmanager else [])))
-
-
 def _service(job: str, instances: tuple[str, ...], *, tasks: bool) -> dict[str, Any]:
     """A job per service. Of a Swarm service, DNS knows the address of each task under a name of its own."""
     if not tasks:
@@ -109,6 +104,11 @@ def _service(job: str, instances: tuple[str, ...], *, tasks: bool) -> dict[str, 
         "job_name": job,
         "dns_sd_configs": [{"names": [f"tasks.{host}"], "type": "A", "port": int(port), "refresh_interval": "15s"}],
     }
+
+
+def jobs(spec: PrometheusSpec) -> frozenset[str]:
+    """The names of the jobs: services, servers, and itself."""
+    return frozenset((spec.name, *spec.targets, *spec.services, *(["alertmanager"] if spec.alertmanager else [])))
 
 
 def workload(spec: PrometheusSpec) -> WorkloadSpec:
