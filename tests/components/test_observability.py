@@ -165,10 +165,8 @@ def test_grafana_looks_for_dashboards_where_the_gate_puts_them():
 
 
 def test_prometheus_says_what_it_scrapes():
-    spec = metrics(
-        services={"web": ("web:8000",)}, targets={"grafana": "grafana:3000"}, alertmanager="alertmanager:9093"
-    )
-    assert prometheus.jobs(spec) == set(jobs(spec)) == {"prometheus", "alertmanager", "grafana", "web"}
+    spec = metrics(services={"web": ("web:8000",)}, alertmanager="alertmanager:9093")
+    assert prometheus.jobs(spec) == set(jobs(spec)) == {"prometheus", "alertmanager", "web"}
 
 
 def test_grafana_has_the_sources_that_there_are():
