@@ -36,7 +36,7 @@ NAME = "Service"
 
 
 def render(board: Board) -> str:
-    """The dashboard as JSON, without spaces: it is kept in the state and, in a swarm, as a secret of 500 kB at most."""
+    """The dashboard as JSON, without spaces, which nobody reads. The numbers of its panels are those of their order."""
     made = dashboard.Dashboard(board.title).uid(board.uid).tags(["nexus", board.tag]).readonly()
     made.time(SINCE, "now").refresh(REFRESH).timezone("browser")
     made.links([_link(), _others("Applications", APPLICATION), _others("Servers", SERVER)])
