@@ -67,9 +67,13 @@ class PrometheusArgs(ServerArgs):
 
 
 class Prometheus(pulumi.ComponentResource):
-    """The server. ``address`` is where it is asked on the platform's network, ``url`` where on the host."""
+    """The server. ``address`` is where it is asked on the platform's network, ``url`` where on the host.
+
+    ``jobs`` are the names of all that it scrapes.
+    """
 
     address: str
+    jobs: frozenset[str]
     url: pulumi.Output[str]
     running: Running
 
@@ -85,6 +89,7 @@ class Prometheus(pulumi.ComponentResource):
             name, workload(spec), WorkloadArgs(image=args.image, network=args.network, files=files), child
         )
         self.address = f"{spec.name}:{spec.contract.ports['http']}"
+        self.jobs = jobs(spec)
         self.url = self.running.ready.after(f"http://{reachable(spec.port.bind)}:{spec.port.host}")
         self.register_outputs({"url": self.url})
 
@@ -134,6 +139,11 @@ def _service(job: str, instances: tuple[str, ...], *, tasks: bool) -> dict[str, 
         "job_name": job,
         "dns_sd_configs": [{"names": [f"tasks.{host}"], "type": "A", "port": int(port), "refresh_interval": "15s"}],
     }
+
+
+def jobs(spec: PrometheusSpec) -> frozenset[str]:
+    """The names of the jobs: services, servers, and itself."""
+    return frozenset((spec.name, *spec.targets, *spec.services, *(["alertmanager"] if spec.alertmanager else [])))
 
 
 def workload(spec: PrometheusSpec) -> WorkloadSpec:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pulumi
 
 from components import alertmanager as tell
@@ -15,14 +13,12 @@ from components.kibana import Kibana, KibanaArgs, KibanaSpec
 from components.logstash import Logstash, LogstashArgs, LogstashSpec
 from components.prometheus import Prometheus, PrometheusArgs, PrometheusSpec, Target
 from components.workload import ServerArgs, instances
-from infra import alerts, images, scrapes
+from infra import alerts, dashboards, images, scrapes
 from infra.alerts import routing
 from infra.catalog import Service
 from infra.platform import Platform
 from infra.receivers import Receiver
 from infra.wiring import discovery
-
-BOARDS = Path(__file__).resolve().parents[1] / "dashboards"
 
 
 def alertmanager(platform: Platform, entry: Service) -> Alertmanager:
@@ -131,13 +127,13 @@ def kibana(platform: Platform, entry: Service) -> Kibana:
 
 def grafana(platform: Platform, entry: Service) -> Grafana:
     """Dashboards, over what of Prometheus and Elasticsearch there is."""
+    metrics, logs = platform.made.get("prometheus"), platform.made.get("elasticsearch")
     spec = GrafanaSpec(
         **platform.shape(entry),
         stand_in=platform.image_spec(entry.image).stand_in,
         port=platform.port(entry, "http"),
-        dashboards={file.name: file.read_text() for file in sorted(BOARDS.glob("*.json"))},
+        dashboards=dashboards.files(platform.catalog.enabled, metrics.jobs) if isinstance(metrics, Prometheus) else {},
     )
-    metrics, logs = platform.made.get("prometheus"), platform.made.get("elasticsearch")
     args = GrafanaArgs(
         **platform.runtime(entry.image),
         prometheus=f"http://{metrics.address}" if isinstance(metrics, Prometheus) else "",

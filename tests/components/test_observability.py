@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -223,10 +225,37 @@ def test_kibana_knows_the_logs_from_its_first_start(declared: Recorder):
 def test_grafanas_password_is_a_file_and_another_one_restarts_nothing(declared: Recorder):
     files = declared.one("grafana-files").inputs
     assert files["files"]["admin-password"] == "secret-of-grafana-password"
-    assert set(files["live"]) == {"admin-password", "dashboards/x.json"}
+    assert set(files["live"]) == {"admin-password", grafana.BUNDLE}
     assert "reset-admin-password --password-from-stdin < " in declared.one("grafana-ready").inputs["command"][2]
     exposed = str([declared.one("grafana-server").inputs.get(key) for key in ("envs", "command", "labels")])
     assert "secret-of-" not in exposed
+
+
+def test_all_dashboards_are_one_file_that_the_gate_unpacks_in_place_of_those_before(tmp_path: Path):
+    def unpacked(**dashboards: str) -> dict[str, str]:
+        (tmp_path / "bundle").write_text(grafana.bundle({f"{name}.json": text for name, text in dashboards.items()}))
+        command = grafana.UNPACK.format(data=tmp_path, bundle=tmp_path / "bundle", folder=grafana.UNPACKED)
+        subprocess.run(["sh", "-c", command], check=True, timeout=20)
+        return {file.stem: file.read_text() for file in (tmp_path / grafana.UNPACKED).iterdir()}
+
+    assert unpacked(a="{}", b='{"title": "Größe"}') == {"a": "{}", "b": '{"title": "Größe"}'}
+    assert unpacked(b="{}") == {"b": "{}"}
+    assert unpacked() == {}
+    assert grafana.bundle({"b": "2", "a": "1"}) == grafana.bundle({"a": "1", "b": "2"})
+
+
+def test_grafana_looks_for_dashboards_where_the_gate_puts_them():
+    spec = grafana.GrafanaSpec(**shape("grafana"))
+    (provider,) = json.loads(grafana.provider(spec))["providers"]
+    assert provider["options"]["path"] == f"{spec.contract.data}/{grafana.UNPACKED}"
+    assert f"cd {spec.contract.data} && " in grafana.workload(spec).ready[2]
+    assert provider["updateIntervalSeconds"] > 10, "later releases would watch a folder that is replaced"
+    assert not provider["disableDeletion"], "that of a service which is gone goes too"
+
+
+def test_prometheus_says_what_it_scrapes():
+    spec = metrics(services={"web": ("web:8000",)}, alertmanager="alertmanager:9093")
+    assert prometheus.jobs(spec) == set(jobs(spec)) == {"prometheus", "alertmanager", "web"}
 
 
 def test_grafana_has_the_sources_that_there_are():

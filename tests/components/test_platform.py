@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
+import tarfile
 
 import pytest
 import yaml
 
+from components import grafana
 from infra import alerts, catalog, images
 from infra.entry import Service
 from infra.errors import ConfigError
@@ -74,6 +78,13 @@ def test_every_container_is_hardened_limited_and_checked(dev: Recorder) -> None:
         assert inputs["logOpts"] == {"max-size": "10m", "max-file": "3"}, name
         assert inputs["healthcheck"]["tests"][0] == "CMD" and len(inputs["healthcheck"]["tests"]) > 1, name
         assert not {"privileged", "pidMode", "ipcMode", "networkMode", "devices"} & {k for k, v in inputs.items() if v}
+
+
+def test_every_service_that_prometheus_scrapes_has_a_dashboard(dev: Recorder) -> None:
+    jobs = {job["job_name"] for job in json.loads(files(dev, "prometheus")["prometheus.yml"])["scrape_configs"]}
+    with tarfile.open(fileobj=io.BytesIO(base64.b64decode(files(dev, "grafana")[grafana.BUNDLE]))) as tar:
+        boards = set(tar.getnames())
+    assert {f"service-{entry.name}.json" for entry in ENTRIES if entry.name in jobs} | {"platform.json"} == boards
 
 
 def test_the_engine_asks_each_container_for_itself_alone_and_an_up_also_for_what_it_needs(dev: Recorder) -> None:

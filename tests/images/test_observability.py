@@ -250,7 +250,7 @@ def grafana_files(password: str = PASSWORD) -> dict[str, str]:
         "admin-password": password,
         grafana.DATASOURCES: grafana.datasources("http://prometheus:9090", ""),
         grafana.DASHBOARDS: grafana.provider(grafana_spec()),
-        "dashboards/board.json": board,
+        grafana.BUNDLE: grafana.bundle({"board.json": board}),
     }
 
 
@@ -264,7 +264,8 @@ def test_grafana_shows_what_its_files_declare_and_a_changed_password_needs_no_re
     servers.ready(server)
     assert server.client.get("/api/search").status_code == 401
     signed = {"auth": ("admin", PASSWORD)}
-    assert [each["uid"] for each in server.client.get("/api/search", **signed).json()] == ["b"]
+    # unpacked once it was ready; the server looks every ten seconds
+    eventually(lambda: [each["uid"] for each in server.client.get("/api/search", **signed).json()] == ["b"])
     assert server.client.get("/api/datasources/uid/prometheus/health", **signed).json()["status"] == "OK"
     proxied = "/api/datasources/proxy/uid/prometheus/api/v1/query?query=1%2B1"
     assert server.client.get(proxied, **signed).json()["data"]["result"][1] == "2"

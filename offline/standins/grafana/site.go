@@ -10,8 +10,9 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 //go:embed static
@@ -25,16 +26,17 @@ type Site struct {
 	auth        *Auth
 	logger      *slog.Logger
 	client      *http.Client
-	requests    atomic.Int64
+	metrics     *Metrics
 }
 
 func newSite(settings *Settings, store *Store, provisioned *Provisioning, logger *slog.Logger) http.Handler {
 	s := &Site{settings: settings, store: store, provisioned: provisioned, auth: newAuth(settings, store), logger: logger}
 	s.client = &http.Client{Timeout: 30 * time.Second}
+	s.metrics = newMetrics(func() int { return len(s.all()) })
 	files, _ := fs.Sub(static, "static")
 	routes := http.NewServeMux()
 	routes.HandleFunc("GET /api/health", s.health)
-	routes.HandleFunc("GET /metrics", s.metrics)
+	routes.HandleFunc("GET /metrics", s.exposed)
 	routes.HandleFunc("POST /login", s.auth.login)
 	routes.HandleFunc("GET /logout", s.auth.logout)
 	routes.Handle("GET /public/", http.StripPrefix("/public/", http.FileServerFS(files)))
@@ -57,13 +59,13 @@ func newSite(settings *Settings, store *Store, provisioned *Provisioning, logger
 		routes.HandleFunc(path, s.signedIn(handler, true))
 	}
 	routes.HandleFunc("/", func(answer http.ResponseWriter, _ *http.Request) { message(answer, http.StatusNotFound, "Not found") })
-	return s.counted(routes)
+	return s.metrics.observed(guarded(routes))
 }
 
-// counted also sets the headers that keep pages from being framed or guessed at.
-func (s *Site) counted(next http.Handler) http.Handler {
+// guarded sets the headers that keep pages from being framed, guessed at, or made to run what is not theirs.
+func guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(answer http.ResponseWriter, request *http.Request) {
-		s.requests.Add(1)
+		answer.Header().Set("Content-Security-Policy", "default-src 'self'; frame-ancestors 'none'")
 		answer.Header().Set("X-Content-Type-Options", "nosniff")
 		answer.Header().Set("X-Frame-Options", "deny")
 		next.ServeHTTP(answer, request)
@@ -103,16 +105,12 @@ func (s *Site) health(answer http.ResponseWriter, _ *http.Request) {
 	reply(answer, http.StatusOK, map[string]any{"database": "ok", "version": version, "commit": "stand-in"})
 }
 
-func (s *Site) metrics(answer http.ResponseWriter, _ *http.Request) {
+func (s *Site) exposed(answer http.ResponseWriter, request *http.Request) {
 	if !s.settings.on("metrics", "enabled") {
 		message(answer, http.StatusNotFound, "Not found")
 		return
 	}
-	answer.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-	fmt.Fprintf(answer, "# TYPE grafana_build_info gauge\ngrafana_build_info{version=%q,edition=\"stand-in\"} 1\n", version)
-	fmt.Fprintf(answer, "# TYPE grafana_http_requests_total counter\ngrafana_http_requests_total %d\n", s.requests.Load())
-	fmt.Fprintf(answer, "# TYPE grafana_stat_totals_dashboard gauge\ngrafana_stat_totals_dashboard %d\n", len(s.all()))
-	fmt.Fprintf(answer, "# TYPE grafana_stat_total_datasources gauge\ngrafana_stat_total_datasources %d\n", len(s.provisioned.sources()))
+	promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}).ServeHTTP(answer, request)
 }
 
 // find is the data source of the path's uid or name.
@@ -206,5 +204,5 @@ func (s *Site) proxy(answer http.ResponseWriter, request *http.Request) {
 			message(answer, http.StatusBadGateway, err.Error())
 		},
 	}
-	proxy.ServeHTTP(answer, request)
+	s.metrics.through(found.Name, proxy).ServeHTTP(answer, request)
 }

@@ -1,26 +1,12 @@
 // The pages: sign-in, the list of dashboards, and a dashboard whose panels are drawn from their data sources.
-import { queryPanel, variableValues } from "./query.js";
+import { address, ask, element } from "./dom.js";
 import { draw } from "./panels.js";
+import { queryPanel, stepOf, variableValues } from "./query.js";
 
 const main = document.querySelector("#main");
 const ranges = { "5m": "Last 5 minutes", "15m": "Last 15 minutes", "1h": "Last hour", "6h": "Last 6 hours", "24h": "Last day", "7d": "Last week" };
 const seconds = (text) => parseFloat(text) * { s: 1, m: 60, h: 3600, d: 86400 }[text.slice(-1)];
 let timer;
-
-/** Asks the server; a lost session leads to the sign-in page. */
-export async function ask(path, options) {
-  const answer = await fetch(path, options);
-  if (answer.status === 401) { signIn(); throw new Error("Sign in"); }
-  const body = await answer.json();
-  if (!answer.ok) throw new Error(body.error || body.message || answer.statusText);
-  return body;
-}
-
-export function element(tag, properties = {}, ...children) {
-  const made = Object.assign(document.createElement(tag), properties);
-  made.append(...children);
-  return made;
-}
 
 function signIn() {
   clearInterval(timer);
@@ -50,22 +36,43 @@ async function list() {
   main.replaceChildren(search, found.length ? items : element("p", { className: "hint", textContent: "No dashboards are provisioned." }));
 }
 
-function controls(dashboard, chosen, redraw) {
+/** Time range and refresh, of the address or the dashboard's own; a chosen range is put into the address. */
+function controls(dashboard, redraw) {
   const range = document.querySelector("#range"), refresh = document.querySelector("#refresh");
   range.replaceChildren(...Object.entries(ranges).map(([value, text]) => element("option", { value, textContent: text })));
-  const from = (dashboard.time?.from || "now-1h").replace("now-", "");
+  const from = (new URLSearchParams(location.search).get("from") || dashboard.time?.from || "now-1h").replace("now-", "");
   range.value = from in ranges ? from : "1h";
-  refresh.replaceChildren(...["off", "5s", "10s", "30s", "1m", "5m"].map((value) => element("option", { value, textContent: value })));
-  refresh.value = dashboard.refresh || "off";
-  if (!refresh.value) refresh.value = "30s";
+  const every = ["off", "5s", "10s", "30s", "1m", "5m"];
+  refresh.replaceChildren(...every.map((value) => element("option", { value, textContent: value })));
+  refresh.value = every.includes(dashboard.refresh) ? dashboard.refresh : dashboard.refresh ? "30s" : "off";
   const schedule = () => {
     clearInterval(timer);
-    if (refresh.value !== "off") timer = setInterval(redraw, seconds(refresh.value) * 1000);
+    if (refresh.value !== "off") timer = setInterval(() => document.hidden || redraw(), seconds(refresh.value) * 1000);
   };
-  range.onchange = redraw;
+  range.onchange = () => {
+    history.replaceState(null, "", `?from=now-${range.value}&to=now`);
+    redraw();
+  };
   refresh.onchange = schedule;
   schedule();
   return () => { const to = Math.floor(Date.now() / 1000); return { from: to - seconds(range.value), to }; };
+}
+
+/** The way to other dashboards: one address, or all of some tags in a list that opens. They keep the time range. */
+async function links(board) {
+  const place = document.querySelector("#links");
+  const to = (url, text) => {
+    const made = element("a", { href: address(url), textContent: text });
+    made.onclick = () => { made.href = address(url) + location.search; };
+    return made;
+  };
+  const made = await Promise.all((board.links || []).map(async (link) => {
+    if (link.type === "link") return to(link.url, link.title);
+    const found = await ask(`/api/search?${link.tags.map((tag) => `tag=${encodeURIComponent(tag)}`).join("&")}`);
+    return element("details", {}, element("summary", { textContent: link.title }), element("div", {}, ...found.map((each) => to(each.url, each.title))));
+  }));
+  place.replaceChildren(...made);
+  document.onclick = (event) => made.forEach((each) => { if (each.open && !each.contains(event.target)) each.open = false; });
 }
 
 async function variables(dashboard, time, redraw) {
@@ -91,6 +98,35 @@ async function variables(dashboard, time, redraw) {
 /** Panels of rows, opened or not, in one list. */
 const flat = (panels) => (panels || []).flatMap((panel) => panel.type === "row" ? [panel, ...flat(panel.panels)] : [panel]);
 
+/** An empty panel in its place on the grid; nothing for a row, which is a title alone. */
+function placed(panel, grid) {
+  const at = panel.gridPos || { x: 0, y: 0, w: 12, h: 8 };
+  if (panel.type === "row") {
+    const row = element("div", { className: "row", textContent: panel.title });
+    row.style.gridRow = `${at.y + 1}`;
+    grid.append(row);
+    return [];
+  }
+  const body = element("div", { className: "body" }), about = panel.description ? [element("i", { textContent: "?", title: panel.description })] : [];
+  const box = element("section", { className: `panel of-${panel.type}` }, element("h3", { title: panel.title || "" }, panel.title || "", ...about), body);
+  Object.assign(box.style, { gridColumn: `${at.x + 1} / span ${at.w}`, gridRow: `${at.y + 1} / span ${at.h}` });
+  grid.append(box);
+  return [{ panel, body }];
+}
+
+/** Asks for a panel's data and draws it; what went wrong is shown in its place. */
+async function drawn({ panel, body }, sources, values, range) {
+  const time = { ...range, step: stepOf({ ...range, width: body.clientWidth }) };
+  try {
+    draw(panel, await queryPanel(panel, sources, values, time), body, time);
+    body.dataset.state = "drawn";
+  } catch (error) {
+    if (error.name === "SignIn") return signIn();
+    body.replaceChildren(element("div", { className: "error", textContent: error.message }));
+    body.dataset.state = "failed";
+  }
+}
+
 async function dashboard(uid) {
   const { dashboard: board } = await ask(`/api/dashboards/uid/${encodeURIComponent(uid)}`);
   const sources = await ask("/api/datasources");
@@ -98,35 +134,15 @@ async function dashboard(uid) {
   document.querySelector("#title").textContent = board.title;
   const grid = element("div", { className: "grid" });
   main.replaceChildren(grid);
-  const shown = flat(board.panels).map((panel) => {
-    const at = panel.gridPos || { x: 0, y: 0, w: 12, h: 8 };
-    const place = { gridColumn: `${at.x + 1} / span ${at.w}`, gridRow: `${at.y + 1} / span ${at.h}` };
-    if (panel.type === "row") {
-      const row = element("div", { className: "row", textContent: panel.title });
-      row.style.gridRow = `${at.y + 1}`;
-      grid.append(row);
-      return null;
-    }
-    const body = element("div", { className: "body" });
-    const box = element("section", { className: "panel" }, element("h3", { textContent: panel.title || "", title: panel.description || "" }), body);
-    Object.assign(box.style, place);
-    grid.append(box);
-    return { panel, body };
-  }).filter(Boolean);
+  const shown = flat(board.panels).flatMap((panel) => placed(panel, grid));
   let values = {};
-  const redraw = () => Promise.all(shown.map(async ({ panel, body }) => {
-    try {
-      const data = await queryPanel(panel, sources, values, { ...time(), width: body.clientWidth });
-      draw(panel, data, body, time());
-      body.dataset.state = "drawn";
-    } catch (error) {
-      body.replaceChildren(element("div", { className: "error", textContent: error.message }));
-      body.dataset.state = "failed";
-    }
-  }));
-  const time = controls(board, values, redraw);
+  const redraw = () => Promise.all(shown.map((each) => drawn(each, sources, values, time())));
+  const time = controls(board, redraw);
+  await links(board);
   values = await variables(board, time, redraw);
   await redraw();
+  let width = innerWidth;
+  onresize = () => { if (Math.abs(innerWidth - width) > 40) { width = innerWidth; redraw(); } };
 }
 
 const [, kind, uid] = location.pathname.split("/");
@@ -135,5 +151,6 @@ try {
   else if (kind === "d") await dashboard(uid);
   else await list();
 } catch (error) {
-  if (error.message !== "Sign in") main.replaceChildren(element("p", { className: "error", textContent: error.message }));
+  if (error.name === "SignIn") signIn();
+  else main.replaceChildren(element("p", { className: "error", textContent: error.message }));
 }

@@ -1,5 +1,5 @@
 // Asks Prometheus and Elasticsearch, through the server's proxy, what a panel shows.
-import { ask } from "./app.js";
+import { ask } from "./dom.js";
 
 const proxied = (source, path) => `/api/datasources/proxy/uid/${encodeURIComponent(source.uid)}/${path}`;
 
@@ -80,13 +80,16 @@ async function elasticsearch(source, target, panel, values, time) {
     : [{ name: target.alias || metric.type, labels: {}, points: points(answer.aggregations.t.buckets) }];
 }
 
+/** Seconds between two points: as many points as can be told apart, and no more than there are scrapes. */
+export const stepOf = ({ from, to, width = 400 }) => Math.max(15, Math.ceil((to - from) / Math.max(50, Math.min(width, 600) / 2)));
+
 /** All series of a panel's targets. */
 export async function queryPanel(panel, sources, values, time) {
-  const step = Math.max(15, Math.ceil((time.to - time.from) / Math.max(50, Math.min(time.width || 400, 600) / 2)));
-  const asked = (panel.targets || []).filter((target) => !target.hide).map((target) => {
+  const asked = (panel.targets || []).filter((target) => !target.hide).map(async (target) => {
     const source = sourceOf(target.datasource || panel.datasource, sources, values);
     if (!source) throw new Error("There is no data source");
-    return (source.type === "prometheus" ? prometheus : elasticsearch)(source, target, panel, values, { ...time, step });
+    const found = await (source.type === "prometheus" ? prometheus : elasticsearch)(source, target, panel, values, time);
+    return found.map((series) => ({ ...series, refId: target.refId || "A" }));
   });
   return (await Promise.all(asked)).flat();
 }
