@@ -67,13 +67,15 @@ def at_gateway(line: Line) -> Step:
     began, seconds = clock(fields.get("time")), fields.get("seconds")
     took = round(float(seconds) * 1000, 2) if isinstance(seconds, int | float) else None
     method, path, status = fields.get("method", "?"), str(fields["uri"]).partition("?")[0], fields.get("status")
-    details = {"method": method, "path": path, "status": status, "consumer": fields.get("consumer")}
+    extra = fields.get("extra")
+    reason = extra.get("error", "") if isinstance(extra, dict) else ""
+    details = {"method": method, "path": path, "status": status, "consumer": fields.get("consumer"), "reason": reason}
     return Step(
         began or moments.read(line.moment) - timedelta(milliseconds=took or 0),
         line.service,
         line.source,
         line.level,
-        f"{method} {path} {status}",
+        f"{method} {path} {status}" + (f": {reason}" if reason else ""),
         took,
         {name: value for name, value in details.items() if value not in (None, "")},
     )
@@ -171,7 +173,8 @@ def show(steps: Sequence[Step]) -> None:
     services = list(dict.fromkeys(one.service for one in steps))
     end = max(one.began + timedelta(milliseconds=one.took or 0) for one in steps)
     took = (end - steps[0].began) / RESOLUTION
-    console.write(f"\n{len(steps)} steps in {took:.0f} ms: {' -> '.join(services)}")
+    count = f"{len(steps)} step{'s' if len(steps) > 1 else ''}"
+    console.write(f"\n{count} in {took:.0f} ms: {' -> '.join(services)}")
 
 
 def table(steps: Sequence[Step]) -> Table:

@@ -88,6 +88,13 @@ def test_the_way_of_an_event_is_in_the_order_in_which_its_steps_began(run: Run) 
     assert lines[-1] == "6 steps in 44 ms: kong -> events -> transform -> audit"
 
 
+def test_what_the_gateway_could_not_pass_on_is_there_with_the_reason(run: Run) -> None:
+    extra = {"correlation_id": ID, "error": "failure to get a peer from the ring-balancer"}
+    engine = Engine({"kong": [through_gateway(1, 0.001, status=503, extra=extra)]})
+    shown = run(engine)
+    assert "POST /api/v1/events/ 503: failure to get a peer" in shown and "1 step in 1 ms: kong" in shown
+
+
 def test_a_query_is_not_shown_as_it_may_have_a_code_in_it(run: Run) -> None:
     assert "s3cret" not in run(event()) + run(event(), as_json=True)
 
