@@ -19,8 +19,8 @@ from ops.log_sources import Source
 if TYPE_CHECKING:
     from docker import DockerClient
 
-#: Seconds for which lines are held back, so that those of several containers can be put in order.
-SETTLE = 0.15
+#: Seconds for which a line is held back, so that those of several containers can be put in order.
+SETTLE = 0.2
 EVENTS: dict[str, Any] = {"type": ["container", "service"], "event": ["start", "create"]}
 
 
@@ -51,23 +51,24 @@ class Follower:
         for source in sources:
             self._follow(source)
         _background(lambda: self._hear(int(began)))
-        while True:
-            yield from self._settled()
+        yield from self._settled()
 
-    def _settled(self) -> list[Line]:
-        """The next lines, in order."""
-        found = [self._queue.get()]
-        until = time.monotonic() + SETTLE
-        while (left := until - time.monotonic()) > 0 and found[-1] is not None:
+    def _settled(self) -> Iterator[Line]:
+        """Every line once it is SETTLE old, behind those of before it that came meanwhile."""
+        held: list[tuple[float, Line]] = []  # when each came, in that order
+        while True:
+            now = time.monotonic()
+            if until := max((line.moment for came, line in held if came + SETTLE <= now), default=""):
+                yield from _sorted(line for _, line in held if line.moment <= until)
+                held = [(came, line) for came, line in held if line.moment > until]
             try:
-                found.append(self._queue.get(timeout=left))
+                line = self._queue.get(timeout=max(0.0, held[0][0] + SETTLE - now) if held else None)
             except Empty:
-                break
-        if found == [None]:
-            raise Failure("the Docker engine went away", "its events ended", "start it, and follow again", MACHINE)
-        if found[-1] is None:
-            self._queue.put(None)
-        return sorted((line for line in found if line is not None), key=lambda line: line.moment)
+                continue
+            if line is None:
+                yield from _sorted(line for _, line in held)
+                raise Failure("the Docker engine went away", "its events ended", "start it, and follow again", MACHINE)
+            held.append((time.monotonic(), line))
 
     def _follow(self, source: Source) -> None:
         """Read a source in a thread of its own, once the one of its last run has read that to its end."""
@@ -109,6 +110,10 @@ class Follower:
             ours = (item["Spec"].get("Labels") or {}).get(STACK) == self._stack
             return log_sources.of_service(item) if ours else None
         return None
+
+
+def _sorted(lines: Iterable[Line]) -> list[Line]:
+    return sorted(lines, key=lambda line: line.moment)
 
 
 def _background(work: Callable[[], None]) -> threading.Thread:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from infra import catalog
 from infra.settings import Settings
-from ops import console, inputs, log_sources, logs, objects
+from ops import console, inputs, log_follow, log_sources, logs, objects
 from ops.errors import BAD_INPUT, MACHINE, Failure
 from ops.inputs import Inputs
 from ops.log_follow import Follower
@@ -197,6 +198,18 @@ def test_lines_that_come_together_are_put_in_order() -> None:
     engine.later["redis"].put(written(2, "b"))
     engine.later["vault"].put(written(1, "a"))
     assert followed.next(2) == ["a", "b"]
+
+
+def test_a_line_that_comes_a_little_late_is_still_put_in_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_follow, "SETTLE", 1.0)
+    engine = Engine({"redis": [written(0, "begun")], "vault": []})
+    followed = Followed(engine)
+    assert followed.next(1) == ["begun"]
+    for second, pause in ((1, 0.7), (3, 0.4)):  # the first is due before the late one comes, the second is not
+        engine.later["redis"].put(written(second, f"redis {second}"))
+        time.sleep(pause)
+    engine.later["vault"].put(written(2, "vault 2"))
+    assert followed.next(3) == ["redis 1", "vault 2", "redis 3"]
 
 
 def test_following_goes_on_where_the_past_ended() -> None:
