@@ -58,7 +58,8 @@ class Follower:
         held: list[tuple[float, Line]] = []  # when each came, in that order
         while True:
             now = time.monotonic()
-            if until := max((line.moment for came, line in held if came + SETTLE <= now), default=""):
+            if held and held[0][0] + SETTLE <= now:
+                until = max(line.moment for came, line in held if came + SETTLE <= now)
                 yield from _sorted(line for _, line in held if line.moment <= until)
                 held = [(came, line) for came, line in held if line.moment > until]
             try:
