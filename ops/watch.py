@@ -94,12 +94,12 @@ def one_by_one(seen: Iterable[Look], as_json: bool) -> None:
 
 
 def picture(look: Look) -> RenderableType:
-    """A look for a terminal."""
+    """A look for a terminal. What changed is above the table: of what is higher than the screen the end is cut off."""
     from rich.console import Group
     from rich.text import Text
 
-    footer = f"\n{look.summary}\n{look.stack}, {stamp(look)}; Ctrl-C ends"
-    return Group(status_table.table(look.rows, changed=look.changed), Text(footer))
+    head = f"{look.stack}, {stamp(look)}; Ctrl-C ends\n{look.summary}\n"
+    return Group(Text(head), status_table.table(look.rows, changed=look.changed))
 
 
 def stamp(look: Look) -> str:
