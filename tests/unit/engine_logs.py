@@ -53,6 +53,8 @@ class Engine:
         self.happening: SimpleQueue[Any] = SimpleQueue()
         self.asked: list[dict[str, Any]] = []
         self.unreadable: set[str] = set()
+        self.followed: list[str] = []
+        self.most = 0  # how often one container was followed at the same time
 
     def __enter__(self) -> Engine:
         return self
@@ -84,9 +86,12 @@ class Engine:
         frames = self.kept[identity]
         yield from frames if options["tail"] == "all" else frames[-options["tail"] :]
         if options["follow"]:
+            self.followed.append(identity)
+            self.most = max(self.most, self.followed.count(identity))
             while (frame := self.later[identity].get()) is not END:
                 self.kept[identity] = [*self.kept[identity], frame]
                 yield frame
+            self.followed.remove(identity)
 
     def service_logs(self, identity: str, **options: Any) -> Iterator[bytes]:
         self.asked.append({"id": identity, **options})

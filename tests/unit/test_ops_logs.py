@@ -159,7 +159,7 @@ def test_a_service_of_a_swarm_is_read_by_the_swarm_and_its_tasks_here_are_not_re
     engine = Engine(services={"redis": [written(3, "of another node"), written(1, "a")]})
     task = {"com.docker.swarm.task": ""}
     engine.listed = [item("redis.1.xyz", "redis", **task), item("redis-relay")]
-    engine.kept["redis-relay"] = [written(2, "b")]
+    engine.kept = {"redis-relay": [written(2, "b")], "redis.1.xyz": [written(1, "a")]}
     assert [line.split()[1:] for line in run(engine)] == [
         ["redis", "a"], ["redis-relay", "b"], ["redis", "of", "another", "node"],
     ]  # fmt: skip
@@ -222,12 +222,14 @@ def test_a_container_that_starts_again_is_followed_again_and_no_line_comes_twice
     engine = Engine({"redis": [written(1, "a")]})
     followed = Followed(engine)
     assert followed.next(1) == ["a"]
-    engine.start("redis")  # heard before the end of the last run is read
+    engine.start("redis")
+    time.sleep(0.2)  # so it is heard before the end of the last run is read
     engine.later["redis"].put(written(2, "b"))
     engine.later["redis"].put(END)
     assert followed.next(1) == ["b"]
     engine.later["redis"].put(written(3, "c"))
     assert followed.next(1) == ["c"]
+    assert engine.most == 1
 
 
 def test_a_new_container_is_picked_up_with_all_that_it_wrote() -> None:
