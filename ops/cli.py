@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ops import cli_history
+from ops import cli_history, cli_running
 from ops.options import (
     EPILOG,
     Json,
@@ -39,6 +39,7 @@ swarm = typer.Typer(
 )
 app.add_typer(swarm, name="swarm")
 app.add_typer(cli_history.app)
+app.add_typer(cli_running.app)
 upgrade = typer.Typer(
     help="Bring a file to the form that this program reads.", epilog=EPILOG, no_args_is_help=True, rich_markup_mode=None
 )
@@ -152,12 +153,6 @@ def down(
 ) -> None:
     """Remove an environment with its data."""
     run("down", stack=stack, source=source, yes=yes, lock_timeout=lock_timeout, timeout=timeout)
-
-
-@app.command()
-def status(stack: Stack, json: Json = False) -> None:
-    """Show every service of an environment: state, health, address."""
-    run("status", stack=stack, as_json=json)
 
 
 @app.command()

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from ops import paths
+from ops import console, paths
 from ops.errors import BAD_INPUT, FAILED, INTERRUPTED, Failure
 
 #: Log files kept of each kind.
@@ -57,7 +57,7 @@ def guarded(verb: str, action: Callable[[], int | None]) -> int:
         _print(f"\ninterrupted. `./nexus {verb}` again goes on where this run stopped.")
         return INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        console.mute()
         return FAILED
     except Exception as error:  # the one place where anything may arrive
         failure = as_failure(error)

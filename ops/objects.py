@@ -36,14 +36,17 @@ class Object:
 
 
 @contextmanager
-def connect(timeout: float = 15) -> Iterator[DockerClient]:
-    """A client of the engine that DOCKER_HOST names; raises Failure when it does not answer within ``timeout`` s."""
+def connect(timeout: float = 15, streams: int = 10) -> Iterator[DockerClient]:
+    """A client of the engine that DOCKER_HOST names, for ``streams`` connections at once.
+
+    Raises Failure when it does not answer within ``timeout`` s.
+    """
     import docker
     from docker.errors import DockerException
 
     client = None
     try:
-        client = docker.from_env(timeout=int(timeout))
+        client = docker.from_env(timeout=int(timeout), max_pool_size=streams)
         client.ping()
     except (DockerException, OSError) as error:
         if client:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from components._labels import KIND, SERVICE, STAND_IN
-from ops import console, inputs, objects, swarm, witnesses
+from ops import console, inputs, objects, status_table, swarm, witnesses
 from ops.errors import UNHEALTHY
 from ops.inputs import Inputs
 
@@ -54,13 +54,21 @@ class Row:
 def collect(chosen: Inputs) -> list[Row]:
     """A row for every enabled service, in the catalogue's order."""
     with objects.connect() as client:
-        found = objects.inspect(client, chosen.stack)
-        if chosen.settings.engine == "swarm":
-            rows = of_swarm(chosen, client, found)
-        else:
-            with ThreadPoolExecutor(8) as pool:
-                rows = list(pool.map(lambda entry: of_containers(entry, found, client), chosen.services))
-        return with_witnesses(chosen, client, found, rows)
+        return look(chosen, client)
+
+
+def look(chosen: Inputs, client: DockerClient) -> list[Row]:
+    """The same, by a client that is there already."""
+    found = objects.inspect(client, chosen.stack)
+    return with_witnesses(chosen, client, found, seen(chosen, client, found))
+
+
+def seen(chosen: Inputs, client: DockerClient, found: list[dict[str, Any]]) -> list[Row]:
+    """What the engine alone says; ``found`` are its containers (``objects.inspect``)."""
+    if chosen.settings.engine == "swarm":
+        return of_swarm(chosen, client, found)
+    with ThreadPoolExecutor(8) as pool:
+        return list(pool.map(lambda entry: of_containers(entry, found, client), chosen.services))
 
 
 def of_containers(entry: Service, found: list[dict[str, Any]], client: DockerClient | None) -> Row:
@@ -199,34 +207,8 @@ def document(stack: str, rows: list[Row]) -> dict[str, Any]:
 
 
 def table(rows: list[Row], took: Mapping[str, float] | None = None) -> None:
-    """The table for people; ``took`` is seconds by service, of an update."""
-    from rich.table import Table
-
-    shown = Table(box=None, pad_edge=False, header_style="bold")
-    for title in (
-        "SERVICE",
-        "STATE",
-        "HEALTH",
-        "CONSUL",
-        "GATEWAY",
-        *(["TOOK"] if took is not None else []),
-        "URL",
-        "IMAGE",
-    ):
-        shown.add_column(title, no_wrap=not console.out().is_terminal)
-    styles = {HEALTHY: "green", STARTING: "yellow"}
-    for one in rows:
-        style = styles.get(one.health, "red")
-        spent = [console.seconds(took[one.name]) if one.name in took else "-"] if took is not None else []
-        kind = "stand-in" if one.stand_in else "original" if one.state != MISSING else "-"
-        urls = " ".join(one.endpoints.values()) or "-"
-        state = one.state if one.instances == 1 else f"{one.instances} {one.state}"
-        said = [
-            f"[{'green' if verdict == well else 'red'}]{verdict.lower()}[/]" if verdict else "-"
-            for verdict, well in ((one.discovery, witnesses.PASSING), (one.gateway, witnesses.HEALTHY))
-        ]
-        shown.add_row(one.name, state, f"[{style}]{one.health}[/{style}]", *said, *spent, urls, kind)
-    console.out().print(shown)
+    """Print the table for people; ``took`` is seconds by service, of an update."""
+    console.out().print(status_table.table(rows, took))
 
 
 def run(stack: str, as_json: bool) -> int:
@@ -236,9 +218,14 @@ def run(stack: str, as_json: bool) -> int:
     result = document(stack, rows)
     if as_json:
         console.write(json.dumps(result, indent=2))
-    elif all(one.state == MISSING for one in rows):
+    elif absent(rows):
         console.write(f"{stack} is not up: none of its {len(rows)} services exists. `./nexus up {stack}` starts it.")
     else:
         table(rows)
         console.write(f"\n{result['healthy']} of {result['total']} healthy")
     return 0 if result["healthy"] == result["total"] else UNHEALTHY
+
+
+def absent(rows: Iterable[Row]) -> bool:
+    """Whether nothing is there at all."""
+    return all(one.state == MISSING for one in rows)

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import time
 
-from ops import console, inputs, locks, majors, plan, policy, recording, repair, session, status, update, worktrees
+from ops import (
+    console,
+    inputs,
+    locks,
+    majors,
+    pages,
+    plan,
+    policy,
+    recording,
+    repair,
+    session,
+    status,
+    update,
+    worktrees,
+)
 from ops import source as sources
 from ops.errors import UNHEALTHY, Failure
 from ops.events import Tracker
@@ -126,19 +140,18 @@ def require_health(stack: str, rows: list[status.Row]) -> None:
         raise Failure(
             f"{', '.join(sick)}: not healthy",
             f"the update went through, but {SETTLE:.0f} s later engine, Consul and gateway do not all say so",
-            "\n".join(f"docker logs nexus-{stack}-{name}" for name in sick),
+            f"./nexus logs {stack} {' '.join(sick)}",
             UNHEALTHY,
         )
 
 
 def hints(stack: str, rows: list[status.Row]) -> list[str]:
     """Commands worth trying."""
-    doors = [url.replace("127.0.0.1", "localhost") for row in rows for role, url in row.endpoints.items()
-             if role == "proxy_tls"]  # fmt: skip
-    tries = [f"{doors[0]}/docs shows the API of every service"] if doors else []
+    door = pages.front(rows)
+    tries = [f"{door} shows the API of every service"] if door else []
     return [
         *tries,
         f"./nexus status {stack}",
         f"./nexus preview {stack}",
-        f'eval "$(./nexus env)" && pulumi stack output passwords --show-secrets --stack {stack}',
+        pages.PASSWORDS.format(stack=stack),
     ]

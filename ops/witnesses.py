@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -41,8 +42,13 @@ class Verdicts:
 NOBODY = Verdicts(asked=False)
 
 
+@lru_cache(maxsize=8)
 def secret(client: DockerClient, container: str, path: str) -> str:
-    """A file of a container, as its own user reads it; raises OSError when that cannot be."""
+    """A file of a container, as its own user reads it; raises OSError when that cannot be.
+
+    It is read once: who looks again and again with one client would otherwise start a process in the container for
+    each look.
+    """
     from docker.errors import APIError
 
     with suppress(APIError):
@@ -107,6 +113,7 @@ def _answer(ask: Callable[[], Verdicts]) -> Verdicts:
     try:
         return ask()
     except (httpx.HTTPError, OSError, ValueError, KeyError, TypeError) as error:
+        secret.cache_clear()  # it may have been made anew
         return Verdicts(silent=str(error) or type(error).__name__)
 
 

@@ -1,6 +1,8 @@
 """The command line as it is documented."""
 
+import importlib
 import re
+from unittest.mock import create_autospec
 
 import pytest
 import typer
@@ -54,6 +56,43 @@ def test_a_wrong_option_is_wrong_usage():
     assert invoke("status", "dev", "--nope").exit_code == BAD_INPUT
     assert invoke("up").exit_code == BAD_INPUT
     assert invoke("up", "dev", "--source", "elsewhere").exit_code == BAD_INPUT
+
+
+def test_how_often_is_said_only_where_something_is_watched():
+    refused = invoke("status", "dev", "--every", "2")
+    assert refused.exit_code == BAD_INPUT and "--watch" in refused.stderr
+    assert invoke("status", "dev", "--watch", "--every", "0").exit_code == BAD_INPUT
+
+
+@pytest.mark.parametrize(
+    ("arguments", "module", "expected"),
+    [
+        ("status dev", "status", {"stack": "dev", "as_json": False}),
+        ("status dev --watch --json", "watch", {"stack": "dev", "every": 5, "as_json": True}),
+        ("status dev --watch --every 2", "watch", {"stack": "dev", "every": 2, "as_json": False}),
+        ("open dev", "open", {"stack": "dev", "service": "docs"}),
+        ("open dev grafana", "open", {"stack": "dev", "service": "grafana"}),
+        ("trace dev abc", "trace", {"stack": "dev", "id": "abc", "since": "1h", "as_json": False}),
+        (
+            "logs dev",
+            "logs",
+            {"stack": "dev", "services": [], "follow": False, "since": None, "tail": None, "level": None,
+             "as_json": False, "grep": ""},
+        ),
+        (
+            "logs dev a b -f --since 2h --tail 5 --level error --json --grep x",
+            "logs",
+            {"stack": "dev", "services": ["a", "b"], "follow": True, "since": "2h", "tail": 5, "level": "error",
+             "as_json": True, "grep": "x"},
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_asked_for_reaches_the_verb(monkeypatch, arguments, module, expected):
+    verb = importlib.import_module(f"ops.{module}")
+    asked = create_autospec(verb.run, return_value=0)
+    monkeypatch.setattr(verb, "run", asked)
+    assert invoke(*arguments.split()).exit_code == 0
+    asked.assert_called_once_with(**expected)
 
 
 @pytest.mark.parametrize("verb", ["up", "preview", "status"])
