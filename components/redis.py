@@ -171,9 +171,14 @@ def encryption(spec: RedisSpec) -> tuple[str, ...]:
     )
 
 
+#: Nobody can be the default user. By its rights the server reads its append-only file at a start, where it judges
+#: commands of a transaction or script once more: without them it leaves out what it had accepted.
+NOBODY = "user default off ~* &* +@all"
+
+
 def acl(users: Sequence[User], known: Mapping[str, Sequence[str]], renewer: str | None = None) -> str:
     """The ACL file: only digests of the passwords reach the container, but for the renewer's."""
-    lines = ["user default off", "user health on nopass -@all +ping +acl|load"]
+    lines = [NOBODY, "user health on nopass -@all +ping +acl|load"]
     if renewer:
         lines.append(f"user {RENEWER} on {_digest(renewer)} -@all +config|set")
     for user in sorted(users, key=lambda user: user.name):

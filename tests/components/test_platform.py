@@ -286,7 +286,7 @@ def test_another_service_restarts_nothing_that_runs(dev: Recorder) -> None:
 def test_servers_that_no_service_needs_are_declared_all_the_same() -> None:
     seen = declare(deploy, config=without(*(entry.name for entry in APPLICATIONS)))
     assert files(seen, "redis-cache")["users.acl"].splitlines() == [
-        "user default off",
+        "user default off ~* &* +@all",
         "user health on nopass -@all +ping +acl|load",
     ]
     assert not seen.of(UPSTREAM) and not seen.of(JOB)

@@ -62,11 +62,19 @@ def test_the_gateway_counts_and_does_nothing_else(under, image):
 def test_a_killed_store_keeps_what_it_accepted_and_a_cache_begins_empty(under, image, purpose, kept):
     server = data.store(under, image, purpose, USERS)
     assert ask(under, server, "auth", "set", "auth:n", "42") == "OK"
+    both = "redis.call('set', KEYS[1], ARGV[1]); return redis.call('set', KEYS[2], ARGV[1])"
+    assert ask(under, server, "auth", "eval", both, "2", "auth:{s}1", "auth:{s}2", "42") == "OK"
+    client = "redis-cli --no-auth-warning --user auth --pass new"
+    whole = under.ask(server, ["sh", "-c", f"printf 'multi\nset auth:t 42\nincr auth:u\nexec\n' | {client}"])[1]
+    assert whole.split()[-2:] == ["OK", "1"], whole
     started = time.monotonic()
     server.kill()
     server.start()
     under.answers(server, images.contract("redis").health, within=30)
-    assert ask(under, server, "auth", "get", "auth:n") == kept
+    for key in ("n", "{s}1", "{s}2", "t"):
+        assert ask(under, server, "auth", "get", f"auth:{key}") == kept, "a script's and a transaction's are kept, too"
+    assert "NOAUTH" in under.ask(server, ["redis-cli", "get", "auth:n"])[1]
+    assert "WRONGPASS" in ask(under, server, "default", "ping", password="x")
     assert time.monotonic() - started < 30
 
 

@@ -47,7 +47,7 @@ def test_a_port_bound_to_every_address_is_reached_over_loopback() -> None:
 
 def test_the_acl_lets_a_service_work_but_not_administer() -> None:
     lines = redis.acl([redis.User(name="app")], {"app": ["pw"]}).splitlines()
-    assert lines[0] == "user default off"
+    assert lines[0].split()[:3] == ["user", "default", "off"]
     assert re.match(r"user app on #[0-9a-f]{64} ~app:\* &app:\* \+@all -@admin -@dangerous ", lines[2])
     assert "pw" not in lines[2].split()
 
