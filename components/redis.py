@@ -171,8 +171,8 @@ def encryption(spec: RedisSpec) -> tuple[str, ...]:
     )
 
 
-#: Nobody can be the default user. Its rights are those by which the server reads its append-only file at a start, where it
-#: judges the commands of a transaction or script once more: without them it leaves out what it had accepted.
+#: Nobody can be the default user. By its rights the server reads its append-only file at a start, where it judges
+#: commands of a transaction or script once more: without them it leaves out what it had accepted.
 NOBODY = "user default off ~* &* +@all"
 
 
