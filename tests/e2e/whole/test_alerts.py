@@ -9,10 +9,11 @@ import httpx
 import pytest
 
 from tests.alerts import promtool
-from tests.e2e.whole.platform import OFFSET, Platform, eventually
+from tests.e2e.environment import OFFSETS
+from tests.e2e.whole.platform import Platform, eventually
 
 pytestmark = pytest.mark.e2e
-PROMETHEUS, ALERTMANAGER = (f"http://127.0.0.1:{port + OFFSET}" for port in (3600, 4100))
+PROMETHEUS, ALERTMANAGER = (f"http://127.0.0.1:{port + OFFSETS['e2e-all']}" for port in (3600, 4100))
 #: Every series that a rule asks for, as its cases name it.
 ASKED = {
     re.split(r"[{ ]", series)[0]
