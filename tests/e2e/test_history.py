@@ -26,7 +26,7 @@ pytestmark = pytest.mark.e2e
 #: Away from what other environments use: see conftest.
 BACKEND = 8000
 #: How many times a version is chosen at random and brought back.
-ROLLBACKS = int(os.environ.get("NEXUS_TEST_ROLLBACKS", "3"))
+ROLLBACKS = int(os.environ.get("NEXUS_TEST_ROLLBACKS", "2"))
 REVISION = '''"""Items have a note."""
 
 from alembic import op

@@ -19,8 +19,8 @@ from tests.e2e.environment import CORE, Environment, copied
 pytestmark = pytest.mark.e2e
 LOG = logging.getLogger(__name__)
 
-CHANGES = int(os.environ.get("NEXUS_TEST_CHANGES", "8"))
-PREVIEWS = int(os.environ.get("NEXUS_TEST_PREVIEWS", "3"))
+CHANGES = int(os.environ.get("NEXUS_TEST_CHANGES", "6"))
+PREVIEWS = int(os.environ.get("NEXUS_TEST_PREVIEWS", "2"))
 SEED = int(os.environ.get("NEXUS_TEST_SEED", "0")) or random.randrange(1, 10**6)
 #: Of hundred changes one may come out differently: a container that dies during `up` is made again, for instance.
 TRUE_OF_HUNDRED = 99
