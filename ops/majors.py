@@ -74,7 +74,7 @@ def holder(client: DockerClient, volume: str, path: str, image: str) -> Iterator
     try:
         yield made
     finally:
-        made.remove()
+        made.remove(v=True)  # with the nameless volumes that its image asks for
 
 
 def reference(image: str, source: str) -> str:

@@ -82,7 +82,7 @@ def fill(client: Any, wanted: Mapping[str, Any]) -> None:
 
     name = f"{wanted['volume']}-filler"
     with suppress(NotFound):
-        client.containers.get(name).remove()  # a killed run left it
+        client.containers.get(name).remove(v=True)  # a killed run left it
     filler = client.containers.create(
         wanted["image"],
         name=name,
@@ -94,7 +94,7 @@ def fill(client: Any, wanted: Mapping[str, Any]) -> None:
     try:
         filler.put_archive(MOUNT, archive(wanted["files"], wanted["owner"]))
     finally:
-        filler.remove()
+        filler.remove(v=True)  # with the nameless volumes that its image asks for
 
 
 def mark(volume: Any) -> str:

@@ -57,7 +57,9 @@ class Stack(Environment):
 
 def build(engine: docker.DockerClient, base: str) -> None:
     for version, lines in VERSIONS.items():
-        engine.images.build(fileobj=io.BytesIO(f"FROM {base}\n{lines}\n".encode()), tag=f"{REPOSITORY}:{version}")
+        engine.images.build(
+            fileobj=io.BytesIO(f"FROM {base}\n{lines}\n".encode()), tag=f"{REPOSITORY}:{version}", rm=True
+        )
 
 
 @pytest.fixture(scope="module")

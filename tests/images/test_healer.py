@@ -143,7 +143,7 @@ def sick(image, tmp_path, monkeypatch):
     threading.Thread(target=watcher.run, daemon=True).start()
     until(lambda: health(container) == "healthy")
     yield container
-    container.remove(force=True)
+    container.remove(force=True, v=True)
     client.close()
 
 

@@ -33,7 +33,7 @@ def stack(client: docker.DockerClient) -> Iterator[str]:
     volume = client.volumes.create(f"nexus-{name}-postgres-data")
     yield name
     for left in client.containers.list(all=True, filters={"volume": volume.name}):
-        left.remove(force=True)
+        left.remove(force=True, v=True)
     volume.remove()
 
 
@@ -62,7 +62,7 @@ def test_data_is_asked_for_its_major_whether_its_server_runs_is_stopped_or_is_go
     assert seen(client, stack) == 16
     container.start()
     assert seen(client, stack) == 16
-    container.remove(force=True)
+    container.remove(force=True, v=True)
     assert seen(client, stack) == 16
     assert not client.containers.list(all=True, filters={"volume": f"nexus-{stack}-postgres-data"})
 

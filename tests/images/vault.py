@@ -92,7 +92,7 @@ class Pair:
 
     def lose(self, container: Any, volume: str = "") -> None:
         """Remove a container, and the volume of that name."""
-        container.remove(force=True)
+        container.remove(force=True, v=True)
         self.containers.remove(container)
         if volume:
             self.volumes.pop(volume).remove()

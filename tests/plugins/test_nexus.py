@@ -7,10 +7,11 @@ import tarfile
 import time
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import docker
 import pytest
-from docker.models.containers import Container
+from docker.models.containers import Container, ContainerCollection
 from pulumi.provider.experimental import provider as protocol
 from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.runtime.rpc import UNKNOWN
@@ -155,6 +156,31 @@ def test_files_live_in_a_volume_readable_by_their_owner_alone(client: docker.Doc
     finally:
         for leftover in client.containers.list(all=True, filters={"name": name}):
             leftover.remove(force=True)
+
+
+def test_no_nameless_volume_is_left_of_an_image_that_asks_for_one(
+    client: docker.DockerClient, image: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from files import Files
+
+    name, kind, mounted = f"xnexus-{uuid.uuid4().hex[:8]}", Files(), set[str]()
+    create = ContainerCollection.create
+
+    def remembered(*arguments: Any, **settings: Any) -> Container:
+        made = create(*arguments, **settings)
+        made.reload()
+        mounted.update(mount["Name"] for mount in made.attrs["Mounts"])
+        return made
+
+    monkeypatch.setattr(ContainerCollection, "create", remembered)
+    client.images.build(fileobj=io.BytesIO(f"FROM {image}\nVOLUME /data\n".encode()), tag=f"{name}:1", rm=True)
+    inputs = properties(volume=name, labels={}, image=f"{name}:1", owner="999:998", files={"x": "one"})
+    try:
+        state = {**inputs, **kind.create(inputs)}
+        assert len(mounted) == 2 and mounted & {volume.name for volume in client.volumes.list()} == {name}
+        kind.delete(state)
+    finally:
+        client.images.remove(f"{name}:1")
 
 
 def test_a_live_file_has_a_digest_of_its_own() -> None:
