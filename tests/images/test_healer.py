@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,7 +19,7 @@ from services.heartbeat import SILENCE, STEP, Heartbeat
 from tests.hanging import hang, hangs
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
-STACK = "t-healer"
+STACK = f"t-healer-{uuid.uuid4().hex[:8]}"
 
 
 def state(health: str, *, up_for: float = 1000, status: str = "running", code: int = 0, ended: float = 60) -> dict:
@@ -139,12 +140,14 @@ def sick(image, tmp_path, monkeypatch):
         restart_policy={"Name": "unless-stopped"},
         detach=True,
     )
-    watcher = healer.Healer(Engine(), STACK, "healer", Heartbeat(tmp_path / "alive", hung=None))
-    threading.Thread(target=watcher.run, daemon=True).start()
-    until(lambda: health(container) == "healthy")
-    yield container
-    container.remove(force=True, v=True)
-    client.close()
+    try:
+        watcher = healer.Healer(Engine(), STACK, "healer", Heartbeat(tmp_path / "alive", hung=None))
+        threading.Thread(target=watcher.run, daemon=True).start()
+        until(lambda: health(container) == "healthy")
+        yield container
+    finally:
+        container.remove(force=True, v=True)
+        client.close()
 
 
 def health(container) -> str:
@@ -179,7 +182,7 @@ def test_faults_on_the_real_engine(sick, tmp_path) -> None:
 
 def test_a_refusal_of_the_engine_is_an_error_with_its_words() -> None:
     with pytest.raises(EngineError, match="No such container"):
-        Engine().restart("t-healer-is-not-there", 1)
+        Engine().restart(f"{STACK}-is-not-there", 1)
 
 
 def test_the_exceptions_from_hardening_are_these_and_each_has_a_reason() -> None:

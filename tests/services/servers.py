@@ -44,14 +44,14 @@ def install_missing() -> None:
             policy.unlink()
 
 
-def eventually(check: Callable[[], Any], seconds: float, what: str) -> Any:
-    """Call ``check`` until it returns something true; return that."""
+def eventually(check: Callable[[], Any], seconds: float, what: str | Callable[[], str]) -> Any:
+    """Call ``check`` until it returns something true; return that. ``what`` is asked for, if it can be, at the end."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if result := check():
             return result
         time.sleep(0.02)
-    raise AssertionError(f"not within {seconds} s: {what}")
+    raise AssertionError(f"not within {seconds} s: {what() if callable(what) else what}")
 
 
 def _plain_user() -> dict[str, Any]:
@@ -72,7 +72,7 @@ class Server:
         before = len(self.log.read_text()) if self.log.exists() else 0
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(self.command, stdout=log, stderr=log, cwd="/", **_plain_user())
-        eventually(self._listens, 15, f"{self.command[0]} listens: {self.log.read_text()[-2000:]}")
+        eventually(self._listens, 15, lambda: f"{self.command[0]} listens: {self.log.read_text()[-2000:]}")
         if self.said_when_ready:
             eventually(lambda: self.said_when_ready in self.log.read_text()[before:], 30, f"{self.command[0]} is ready")
 

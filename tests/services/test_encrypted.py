@@ -107,8 +107,10 @@ def redis_server(folder: Path) -> tuple[servers.Server, tuple[str, ...]]:
     made = servers.redis(folder)
     contract = contract.model_copy(update={"ports": {"redis": made.port}})
     spec = redis.RedisSpec(stack="test", contract=contract, memory_mib=128, users=())
-    users = redis.acl((), {}, renewer="renewal-word") + f"user default on >{servers.SECRETS['redis']} ~* &* +@all\n"
-    (folder / redis.USERS).write_text(users.replace("user default off\n", ""))
+    users = redis.acl((), {}, renewer="renewal-word")
+    assert redis.NOBODY in users
+    somebody = f"user default on >{servers.SECRETS['redis']} ~* &* +@all"
+    (folder / redis.USERS).write_text(users.replace(redis.NOBODY, somebody))
     (folder / redis.RENEWER_PASSWORD).write_text("renewal-word")
     lines = ["bind 127.0.0.1", f"dir {folder}", 'save ""', f"aclfile {folder / redis.USERS}"]
     (folder / "redis.conf").write_text("\n".join([*lines, *redis.encryption(spec), ""]))
