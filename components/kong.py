@@ -32,9 +32,19 @@ KEEPALIVE_SECONDS, KEEPALIVE_REQUESTS = "60", "10000"
 #: The schema is made and upgraded before each start. It retries because PostgreSQL may still be starting, at first
 #: as after a restart of the whole engine. The image's entrypoint turns the password's file into Kong's own setting.
 START = """\
+sha256sum < {password} > /tmp/password-in-use
 until /docker-entrypoint.sh kong migrations bootstrap; do sleep 0.3; done
 /docker-entrypoint.sh kong migrations up && /docker-entrypoint.sh kong migrations finish
 exec /docker-entrypoint.sh kong docker-start"""
+#: Asked during `up`, and again when the password's file has changed: Kong reads it once more, and requests go on, those
+#: under way in the workers that had the old one (kong/cmd/reload.lua: the new environment is written to the prefix,
+#: then nginx gets a HUP). Then the health check, which follows as arguments.
+RELOAD = """\
+new=$(sha256sum < {password})
+if [ "$new" != "$(cat /tmp/password-in-use)" ]; then
+    /docker-entrypoint.sh kong reload && echo "$new" > /tmp/password-in-use || exit
+fi
+exec "$@\""""
 
 
 class KongSpec(BaseModel):
@@ -106,19 +116,20 @@ def plain_http(port: int) -> str:
 
 def workload(spec: KongSpec, database: PostgresConnection) -> WorkloadSpec:
     """Kong as a workload."""
+    password = spec.contract.secret(PASSWORD_FILE)
     return WorkloadSpec(
         stack=spec.stack,
         name=spec.name,
         stand_in=spec.stand_in,
         contract=spec.contract,
-        command=("sh", "-c", START),
+        command=("sh", "-c", START.format(password=password)),
         env={
             "KONG_DATABASE": "postgres",
             "KONG_PG_HOST": database.host,
             "KONG_PG_PORT": str(database.port),
             "KONG_PG_DATABASE": database.database,
             "KONG_PG_USER": database.user,
-            "KONG_PG_PASSWORD_FILE": spec.contract.secret(PASSWORD_FILE),
+            "KONG_PG_PASSWORD_FILE": password,
             **(encryption(spec) if database.authority is not None else {}),
             **listeners(spec),
             **tuning(spec),
@@ -126,7 +137,8 @@ def workload(spec: KongSpec, database: PostgresConnection) -> WorkloadSpec:
         ports=(spec.admin, spec.proxy, spec.proxy_tls),
         memory_mib=spec.memory_mib,
         cpus=spec.cpus,
-        live=(ADMIN_FILE,),
+        ready=("sh", "-c", RELOAD.format(password=password), "reload", *spec.contract.health),
+        live=(ADMIN_FILE, PASSWORD_FILE),
     )
 
 

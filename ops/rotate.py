@@ -1,7 +1,7 @@
 """`nexus rotate`: new credentials, with as little interruption as what they are for allows.
 
 Redis takes those of the generation before too, and tokens signed by an older key stay valid. A login of PostgreSQL has
-one password: of those that use one, the gateway reads it when it starts, and is started again.
+one password: open connections stay, and the gateway, which keeps it, is told to read it again.
 
 What the program declares has a generation in the stack's settings: it is counted up and the stack updated. What Vault
 keeps by itself (keys, leases) is told to Vault.

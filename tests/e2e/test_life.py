@@ -200,11 +200,8 @@ def test_a_restarted_container_is_healthy_again_without_a_hand(environment: Envi
     eventually(lambda: healthy(environment), 60)
 
 
-@pytest.mark.parametrize(("what", "made_again"), [("redis", set()), ("postgres", {"kong"})])
-def test_new_passwords_restart_no_database_and_refuse_nobody(
-    environment: Environment, what: str, made_again: set[str]
-) -> None:
-    """Only the gateway, which reads the password of its database when it starts, is made again for it."""
+@pytest.mark.parametrize("what", ["redis", "postgres"])
+def test_new_passwords_restart_nothing_and_refuse_nobody(environment: Environment, what: str) -> None:
     before = started(environment)
     with Load(environment) as load:
         load.at_least(10)
@@ -212,12 +209,19 @@ def test_new_passwords_restart_no_database_and_refuse_nobody(
         assert done.returncode == 0, done.stdout + done.stderr
         eventually(lambda: healthy(environment))
         load.at_least(20)
-    after = started(environment)
-    assert {name for name in after if after[name] != before[name]} == names(environment, *made_again)
-    if not made_again:
-        assert load.answers.keys() == {"200"}, load.answers
-    assert {answer for answer in load.answers if answer.isdigit()} == {"200"}, load.answers
+    assert started(environment) == before
+    assert load.answers.keys() == {"200"}, load.answers
     assert environment.changes("--refresh") == {}
+    # The gateway has to write: its own connections of before would hide a password that it does not know.
+    ended = "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'kong'"
+    assert environment.container("postgres").exec_run(["psql", "-U", "postgres", "-c", ended]).exit_code == 0
+    eventually(lambda: gateway_writes(environment), 30)
+
+
+def gateway_writes(environment: Environment) -> bool:
+    """Whether the gateway can change what is in its database."""
+    made = environment.kong("POST", "/consumers", json={"username": "of-a-test"})
+    return made.status_code == 201 and environment.kong("DELETE", "/consumers/of-a-test").status_code == 204
 
 
 def test_a_new_signing_key_is_used_and_tokens_of_the_one_before_stay_valid(environment: Environment) -> None:

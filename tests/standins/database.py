@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pwd
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import asyncpg
 
 from ops import debian
 from tests.standins.gateway import free_port
@@ -52,6 +57,29 @@ class Database:
 
     def stop(self) -> None:
         self._run("pg_ctl", "-D", self.data, "-m", "fast", "-w", "stop")
+
+    @contextmanager
+    def another_password(self, password: str) -> Iterator[None]:
+        """The login and the file have it meanwhile; all who were connected have to connect again."""
+        self._login(PASSWORD, password)
+        try:
+            yield
+        finally:
+            self._login(password, PASSWORD)
+
+    def _login(self, old: str, new: str) -> None:
+        async def change() -> None:
+            connection = await asyncpg.connect(
+                host="127.0.0.1", port=self.port, user="kong", password=old, database="postgres"
+            )
+            quoted = new.replace("'", "''")
+            await connection.execute(f"alter role kong password '{quoted}'")
+            others = "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'kong'"
+            await connection.execute(f"{others} and pid <> pg_backend_pid()")
+            await connection.close()
+
+        asyncio.run(change())
+        (self.folder / "password").write_text(new)
 
     def _run(self, name: str, *arguments: str) -> None:
         user = pwd.getpwnam("postgres").pw_uid if self.root else None

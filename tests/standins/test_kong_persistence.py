@@ -120,6 +120,27 @@ def test_without_its_database_the_gateway_serves_on(
     assert gateway.admin.get("/status").json()["database"] == {"reachable": True}
 
 
+def test_a_reload_takes_the_new_password_and_refuses_nobody(
+    node: Start, database: Database, echo: Callable[[str], Echo]
+) -> None:
+    server = echo("a")
+    gateway = node()
+    made = gateway.post("/services", name="svc", host="127.0.0.1", port=server.port)
+    gateway.post("/routes", service={"id": made["id"]}, paths=["/"])
+    process = gateway.process
+    with database.another_password("an'other \\ one"):
+        assert gateway.admin.post("/services", json={"name": "x", "host": "a"}).status_code == 500, "it has the old one"
+        assert gateway.command("reload").returncode == 0
+        assert gateway.proxy.get("/").status_code == 200
+        eventually(lambda: gateway.admin.post("/services", json={"name": "x", "host": "a"}).status_code == 201, 10)
+        gateway.command("reload")
+        assert gateway.admin.get("/services/x").status_code == 200
+    assert gateway.process is process and process is not None and process.poll() is None
+    assert (gateway.folder / "prefix" / ".kong_env").stat().st_mode & 0o77 == 0
+    stopped = gateway.stop()
+    assert (stopped, gateway.command("reload").returncode) == (0, 1)
+
+
 def test_a_start_waits_for_the_database(node: Start, database: Database) -> None:
     gateway = node()
     gateway.stop()

@@ -25,7 +25,7 @@ The available commands are:
  health        Check that the server of this prefix runs and answers.
  migrations    bootstrap | up | finish | list | status | reset
  quit, stop    Stop the server of this prefix.
- reload        Accepted; changes apply at once.
+ reload        Have the server of this prefix take the database's password anew.
  version       Print the version.
 
 Options:
@@ -74,8 +74,10 @@ func run(args []string) error {
 	switch command {
 	case "start", "docker-start":
 		return server.Run(config)
-	case "prepare", "check", "reload":
+	case "prepare", "check":
 		return nil
+	case "reload":
+		return server.Reload(config)
 	case "health":
 		if err := server.Healthy(config); err != nil {
 			return err

@@ -29,6 +29,26 @@ func WritePID(prefix string) error {
 	return os.WriteFile(pidFile(prefix), []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644)
 }
 
+// reloaded is where a reload leaves what may change for the process that runs: it keeps the environment that it was
+// started with. The original writes all of its configuration there.
+func reloaded(prefix string) string { return filepath.Join(prefix, ".kong_env") }
+
+// Reload has the server at the prefix connect to its database with the password of this configuration from now on.
+func Reload(config *conf.Config) error {
+	pid := PID(config.Prefix)
+	if pid == 0 {
+		return fmt.Errorf("Kong is not running in %s", config.Prefix) //nolint:staticcheck // shown as is
+	}
+	next := reloaded(config.Prefix) + ".next"
+	if err := os.WriteFile(next, []byte(config.PG.Password), 0o600); err != nil {
+		return err
+	}
+	if err := os.Rename(next, reloaded(config.Prefix)); err != nil {
+		return err
+	}
+	return syscall.Kill(pid, syscall.SIGHUP)
+}
+
 // RemovePID forgets this process.
 func RemovePID(prefix string) { _ = os.Remove(pidFile(prefix)) }
 

@@ -89,7 +89,15 @@ func Run(config *conf.Config) error {
 		go entities.Follow(ctx, config.UpdateInterval, func(err error) { slog.Error("database does not answer", "error", err) })
 	}
 	slog.Info("started", "version", conf.Version, "stand_in", true, "database", config.Database)
-	g.wait(signals)
+	g.wait(signals, func() {
+		password, err := os.ReadFile(reloaded(config.Prefix))
+		if err != nil {
+			slog.Error("nothing reloaded", "error", err)
+			return
+		}
+		entities.Renew(string(password))
+		slog.Info("reloaded")
+	})
 	return nil
 }
 
@@ -161,11 +169,11 @@ func (g *group) listen(listens []conf.Listen, handler http.Handler, track func(n
 	return nil
 }
 
-// wait returns after a signal, when requests in flight are done.
-func (g *group) wait(signals <-chan os.Signal) {
+// wait returns after a signal that ends the process, when requests in flight are done.
+func (g *group) wait(signals <-chan os.Signal, reload func()) {
 	for s := range signals {
 		if s == syscall.SIGHUP {
-			slog.Info("nothing to reload: changes apply at once")
+			reload()
 			continue
 		}
 		patience := drainTerm

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -31,7 +32,10 @@ CREATE TABLE IF NOT EXISTS kong_entities (
 
 // Postgres keeps entities in one table and a revision beside it. A commit
 // moves the revision on, so that concurrent writers see each other.
-type Postgres struct{ pool *pgxpool.Pool }
+type Postgres struct {
+	pool     *pgxpool.Pool
+	password atomic.Pointer[string]
+}
 
 // Connect prepares a pool; it does not wait for the server. If the DSN says that it is checked, it is by these roots.
 func Connect(dsn string, roots *x509.CertPool, timeout time.Duration) (*Postgres, error) {
@@ -48,12 +52,18 @@ func Connect(dsn string, roots *x509.CertPool, timeout time.Duration) (*Postgres
 	config.HealthCheckPeriod = time.Minute
 	config.ConnConfig.ConnectTimeout = timeout
 	config.ConnConfig.RuntimeParams["application_name"] = "kong"
-	pool, err := pgxpool.NewWithConfig(context.Background(), config)
-	if err != nil {
-		return nil, err
+	p := &Postgres{}
+	p.Renew(config.ConnConfig.Password)
+	config.BeforeConnect = func(_ context.Context, next *pgx.ConnConfig) error {
+		next.Password = *p.password.Load()
+		return nil
 	}
-	return &Postgres{pool}, nil
+	p.pool, err = pgxpool.NewWithConfig(context.Background(), config)
+	return p, err
 }
+
+// Renew has new connections made with another password; open ones stay.
+func (p *Postgres) Renew(password string) { p.password.Store(&password) }
 
 // Close ends the connections.
 func (p *Postgres) Close() { p.pool.Close() }

@@ -63,6 +63,13 @@ func (s *Store) Watch(fn func(*State)) {
 	fn(s.State())
 }
 
+// Renew gives the backend another password, if it has one.
+func (s *Store) Renew(password string) {
+	if backend, ok := s.backend.(*Postgres); ok {
+		backend.Renew(password)
+	}
+}
+
 // Close releases the backend.
 func (s *Store) Close() { s.backend.Close() }
 
