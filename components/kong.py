@@ -116,20 +116,20 @@ def plain_http(port: int) -> str:
 
 def workload(spec: KongSpec, database: PostgresConnection) -> WorkloadSpec:
     """Kong as a workload."""
-    password = spec.contract.secret(PASSWORD_FILE)
+    held = spec.contract.secret(PASSWORD_FILE)
     return WorkloadSpec(
         stack=spec.stack,
         name=spec.name,
         stand_in=spec.stand_in,
         contract=spec.contract,
-        command=("sh", "-c", START.format(password=password)),
+        command=("sh", "-c", START.format(password=held)),
         env={
             "KONG_DATABASE": "postgres",
             "KONG_PG_HOST": database.host,
             "KONG_PG_PORT": str(database.port),
             "KONG_PG_DATABASE": database.database,
             "KONG_PG_USER": database.user,
-            "KONG_PG_PASSWORD_FILE": password,
+            "KONG_PG_PASSWORD_FILE": held,
             **(encryption(spec) if database.authority is not None else {}),
             **listeners(spec),
             **tuning(spec),
@@ -137,7 +137,7 @@ def workload(spec: KongSpec, database: PostgresConnection) -> WorkloadSpec:
         ports=(spec.admin, spec.proxy, spec.proxy_tls),
         memory_mib=spec.memory_mib,
         cpus=spec.cpus,
-        ready=("sh", "-c", RELOAD.format(password=password), "reload", *spec.contract.health),
+        ready=("sh", "-c", RELOAD.format(password=held), "reload", *spec.contract.health),
         live=(ADMIN_FILE, PASSWORD_FILE),
     )
 

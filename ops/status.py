@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from components._labels import KIND, SERVICE, STAND_IN
-from ops import console, inputs, objects, status_table, swarm, witnesses
+from ops import console, endpoints, inputs, objects, status_table, swarm, witnesses
 from ops.errors import UNHEALTHY
 from ops.inputs import Inputs
 
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from infra.catalog import Service
 
 HEALTHY, UNHEALTHY_STATE, MISSING, STARTING, NONE = "healthy", "unhealthy", "missing", "starting", "none"
-#: Kinds whose ports speak HTTP.
-HTTP_KINDS = {"service", "consul", "kong", "vault", "prometheus", "grafana", "elasticsearch", "kibana", "alertmanager"}
-SCHEMES = {"postgres": "postgresql", "redis": "redis", "rabbitmq": "amqp"}
 
 
 @dataclass(frozen=True)
@@ -66,9 +63,14 @@ def look(chosen: Inputs, client: DockerClient) -> list[Row]:
 def seen(chosen: Inputs, client: DockerClient, found: list[dict[str, Any]]) -> list[Row]:
     """What the engine alone says; ``found`` are its containers (``objects.inspect``)."""
     if chosen.settings.engine == "swarm":
-        return of_swarm(chosen, client, found)
-    with ThreadPoolExecutor(8) as pool:
-        return list(pool.map(lambda entry: of_containers(entry, found, client), chosen.services))
+        rows = of_swarm(chosen, client, found)
+    else:
+        with ThreadPoolExecutor(8) as pool:
+            rows = list(pool.map(lambda entry: of_containers(entry, found, client), chosen.services))
+    if not chosen.settings.tls_data:
+        return rows
+    served = zip(chosen.services, rows, strict=True)
+    return [replace(one, endpoints=endpoints.encrypted(entry.kind, one.endpoints)) for entry, one in served]
 
 
 def of_containers(entry: Service, found: list[dict[str, Any]], client: DockerClient | None) -> Row:
@@ -117,13 +119,13 @@ def swarm_row(entry: Service, found: swarm.Running | None, relay: Mapping[str, A
         return row(entry, None, None)
     verdict = HEALTHY if found.healthy else STARTING if found.starting else UNHEALTHY_STATE
     everywhere = {role: port for role, port in entry.ports.items() if port in found.ports}
-    public = {role: f"{scheme(entry.kind, role)}://localhost:{port}" for role, port in everywhere.items()}
+    public = {role: endpoints.url(entry.kind, role, "localhost", port) for role, port in everywhere.items()}
     return Row(
         name=entry.name,
         group=entry.group,
         state="running" if found.running else "restarting",
         health=verdict,
-        endpoints=(endpoints(entry, relay) if relay else {}) | public,
+        endpoints=(endpoints.of(entry, relay) if relay else {}) | public,
         image=found.image,
         stand_in=found.stand_in,
         since=found.since,
@@ -142,7 +144,7 @@ def row(entry: Service, container: Mapping[str, Any] | None, client: DockerClien
         group=entry.group,
         state=state["Status"],
         health=health(container, client),
-        endpoints=endpoints(entry, container),
+        endpoints=endpoints.of(entry, container),
         image=config["Image"],
         stand_in=labels.get(STAND_IN) == "true",
         since=state.get("StartedAt") if state["Status"] == "running" else None,
@@ -173,27 +175,6 @@ def asked(container: Mapping[str, Any], client: DockerClient) -> bool:
         client.api.exec_start(identity)
         return client.api.exec_inspect(identity)["ExitCode"] == 0
     return False
-
-
-def endpoints(entry: Service, container: Mapping[str, Any]) -> dict[str, str]:
-    """Addresses on the host by role."""
-    published = {}
-    for mappings in ((container.get("NetworkSettings") or {}).get("Ports") or {}).values():
-        for mapping in mappings or []:
-            published[int(mapping["HostPort"])] = mapping["HostIp"]
-    found = {}
-    for role, port in entry.ports.items():
-        if port in published:
-            host = published[port] if published[port] not in ("0.0.0.0", "::") else "localhost"  # noqa: S104
-            found[role] = f"{scheme(entry.kind, role)}://{host}:{port}"
-    return found
-
-
-def scheme(kind: str, role: str) -> str:
-    """The scheme of an endpoint."""
-    if role.endswith("tls"):
-        return "https"
-    return "http" if kind in HTTP_KINDS or role == "management" else SCHEMES.get(kind, "tcp")
 
 
 def document(stack: str, rows: list[Row]) -> dict[str, Any]:

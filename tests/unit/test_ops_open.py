@@ -11,7 +11,7 @@ import pytest
 
 from infra import catalog
 from infra.settings import Settings
-from ops import console, inputs, objects, open, pages, status
+from ops import console, endpoints, inputs, objects, open, pages, status
 from ops.errors import BAD_INPUT, UNHEALTHY, Failure
 from ops.inputs import Inputs
 
@@ -118,7 +118,7 @@ def test_a_browser_that_does_not_start_is_said_and_the_address_is_there(
 def test_every_kind_that_speaks_http_has_a_page_and_the_others_say_that_they_have_none(
     run: Run, chosen: Inputs
 ) -> None:
-    assert set(pages.PAGES) == status.HTTP_KINDS | {"rabbitmq"}
+    assert set(pages.PAGES) == endpoints.HTTP_KINDS | {"rabbitmq"}
     for service in ("postgres", "redis", "logstash"):
         with pytest.raises(Failure, match=f"{service} has no page") as refused:
             run(service)

@@ -9,7 +9,7 @@ import pytest
 
 from infra import catalog
 from infra.settings import Settings
-from ops import console, doctor, inputs, objects, ports, preflight, status, witnesses
+from ops import console, doctor, endpoints, inputs, objects, ports, preflight, status, witnesses
 from ops.errors import BAD_INPUT, MACHINE, UNHEALTHY, Failure
 from ops.inputs import Inputs
 from ops.paths import ROOT
@@ -199,16 +199,31 @@ def test_a_shell_check_is_asked_through_a_shell_and_a_disabled_one_not_at_all(ch
 
 def test_endpoints_are_what_is_really_published_with_the_scheme_of_the_server(chosen):
     by_name = {entry.name: entry for entry in chosen.services}
-    urls = status.endpoints(by_name["kong"], container(by_name["kong"]))
+    urls = endpoints.of(by_name["kong"], container(by_name["kong"]))
     assert urls == {
         "main": "http://127.0.0.1:3100",
         "proxy": "http://127.0.0.1:4200",
         "proxy_tls": "https://127.0.0.1:4300",
     }
     described = container(by_name["postgres"])
-    assert status.endpoints(by_name["postgres"], described) == {"main": "postgresql://127.0.0.1:1100"}
+    assert endpoints.of(by_name["postgres"], described) == {"main": "postgresql://127.0.0.1:1100"}
     described["NetworkSettings"]["Ports"] = {"5432/tcp": None}
-    assert status.endpoints(by_name["postgres"], described) == {}
+    assert endpoints.of(by_name["postgres"], described) == {}
+
+
+def test_encrypted_data_servers_have_the_scheme_that_says_so(chosen, monkeypatch):
+    found = [container(entry) for entry in chosen.services]
+    for settings, wanted in (
+        ({}, ["redis://127.0.0.1:1200", "amqp://127.0.0.1:1300", "http://127.0.0.1:1350", "http://127.0.0.1:3000"]),
+        (
+            {"tlsData": True},
+            ["rediss://127.0.0.1:1200", "amqps://127.0.0.1:1300", "https://127.0.0.1:1350", "http://127.0.0.1:3000"],
+        ),
+    ):
+        inputs = replace(chosen, settings=Settings.model_validate(settings))
+        rows = {row.name: row.endpoints for row in status.seen(inputs, None, found)}
+        cache, queue, registry = (rows[name] for name in ("redis", "rabbitmq", "consul"))
+        assert [cache["main"], queue["main"], queue["management"], registry["main"]] == wanted
 
 
 @pytest.fixture
