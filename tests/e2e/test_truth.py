@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import random
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ops.errors import BAD_INPUT, FAILED
 from tests.e2e.conftest import made
 from tests.e2e.environment import CORE, Environment, copied
 
@@ -153,6 +155,34 @@ def test_what_was_previewed_is_what_is_done(own: Environment) -> None:
         if previewed != executed(own.root, own.stack):
             wrong.append(f"{told}: previewed {previewed}, done {executed(own.root, own.stack)}")
     assert len(wrong) * 100 <= (100 - TRUE_OF_HUNDRED) * CHANGES, "\n".join(wrong)
+
+
+def test_what_was_reviewed_is_what_runs_or_nothing(own: Environment, tmp_path: Path) -> None:
+    repository(own.root)
+    file = str(tmp_path / "plan.json")
+    own.configure(services={"nexus-backend": {"memory": 304, "replicas": 2}}, apiKeys={"reviewed": "user"})
+    reviewed = own.changes()
+    assert own.nexus("preview", "--save-plan", file).returncode == 0
+    done = own.nexus("up", "--plan", file)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert executed(own.root, own.stack) == reviewed != {}
+
+    again = own.nexus("up", "--plan", file)
+    assert (again.returncode, "the state was written since" in again.stderr) == (BAD_INPUT, True), again.stderr
+
+    assert own.nexus("preview", "--refresh", "--save-plan", file).returncode == 0
+    own.container("nexus-backend-2").remove(force=True)
+    other = own.nexus("up", "--plan", file)
+    assert (other.returncode, "not planned: " in other.stderr) == (FAILED, True), other.stdout + other.stderr
+    there = {container.name for container in own.containers()}
+    assert f"nexus-{own.stack}-nexus-backend-2" not in there, "nothing was touched"
+
+
+def repository(root: Path) -> None:
+    """A plan names the files that it was made from."""
+    name = ("-c", "user.name=Ann", "-c", "user.email=ann@example.com", "-c", "core.hooksPath=/dev/null")
+    for arguments in (["init", "--quiet"], ["add", "--all"], [*name, "commit", "--quiet", "-m", "All of it"]):
+        subprocess.run(["git", *arguments], cwd=root, check=True)
 
 
 def test_nothing_changed_is_shown_as_changed(own: Environment) -> None:
