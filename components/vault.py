@@ -18,8 +18,9 @@ KEEPER_MEMORY_MIB = 128
 CLUSTER_PORT = 8201
 #: The default of 5 is for slow machines and makes the election after a start take 5 to 10 s (Vault, raft storage).
 RAFT_MULTIPLIER = 1
-#: Seconds that a Vault which never held anything may stay sealed before it starts over; the keeper needs one or two.
-PATIENCE = 60
+#: Seconds that a Vault which never held anything may stay sealed before it starts over. The keeper needs one or two, on
+#: a busy machine ten; who is cut off too early begins once more.
+PATIENCE = 30
 #: Of the limit, what Go's garbage collector aims at; the rest is the program's own pages (go.dev, GC guide).
 GO_MEMORY_SHARE = 0.8
 HERE = Path(__file__).parent

@@ -28,7 +28,8 @@ KNOWN = (
         BAD_INPUT,
     ),
     Known(
-        r"currently locked by",
+        # the second: Pulumi looked at the locks while another one was just writing its own
+        r"currently locked by|could not list bucket: .*/locks/.*\.tmp: no such file",
         "the stack is locked by another run",
         "wait for it, or end it; `pulumi cancel` removes a lock by hand",
         LOCKED,

@@ -76,6 +76,12 @@ def test_only_the_newest_logs_are_kept(private):
     [
         ("error: getting stack configuration: incorrect passphrase", BAD_INPUT, "PULUMI_CONFIG_PASSPHRASE"),
         ("error: the stack is currently locked by 1 lock(s).", LOCKED, "pulumi cancel"),
+        (
+            "could not list bucket: blob (code=NotFound): lstat /s/.pulumi/locks/organization/nexus/dev/1.json.2.tmp:"
+            " no such file or directory",
+            LOCKED,
+            "wait for it",
+        ),
         ("write /x: no space left on device", MACHINE, "free some space"),
         ("Cannot connect to the Docker daemon at unix:///x", MACHINE, "doctor"),
         ("Bind for 127.0.0.1:1100 failed: port is already allocated", BAD_INPUT, "doctor"),
