@@ -27,7 +27,7 @@ def of(entry: Service, container: Mapping[str, Any]) -> dict[str, str]:
 
 
 def url(kind: str, role: str, host: str, port: int) -> str:
-    """One address; every address of this machine is `localhost`."""
+    """One address; where a port is on all of this machine's, that is `localhost`."""
     return f"{scheme(kind, role)}://{'localhost' if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104
 
 
@@ -41,5 +41,5 @@ def scheme(kind: str, role: str) -> str:
 def encrypted(kind: str, plain: Mapping[str, str]) -> dict[str, str]:
     """The addresses of a server where data servers take encrypted connections alone."""
     schemes = ENCRYPTED.get(kind, {})
-    parts = {role: url.split(":", 1) for role, url in plain.items()}
+    parts = {role: address.split(":", 1) for role, address in plain.items()}
     return {role: f"{schemes.get(name, name)}:{rest}" for role, (name, rest) in parts.items()}

@@ -76,6 +76,13 @@ def copied(folder: Path) -> Path:
     return folder
 
 
+def git(root: Path, *arguments: str) -> str:
+    """Run git in a tree, as somebody and without the machine's own hooks; what it says."""
+    own = ["-c", "user.name=Ann", "-c", "user.email=ann@example.com", "-c", "core.hooksPath=/dev/null"]
+    command = ["git", "-C", str(root), *own, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
 @dataclass
 class Environment:
     """One stack, driven as a user drives it: by `./nexus`, or by `pulumi` in the shell that `./nexus env` makes."""

@@ -20,7 +20,7 @@ import pytest
 from docker.errors import ImageNotFound
 
 from infra import images
-from tests.e2e.environment import CORE, Environment
+from tests.e2e.environment import CORE, Environment, git
 from tests.e2e.test_life import copied, eventually, started
 
 pytestmark = pytest.mark.e2e
@@ -55,9 +55,7 @@ class Lived:
         return self.environment.root
 
     def git(self, *arguments: str) -> str:
-        own = ["-c", "user.name=Ann", "-c", "user.email=ann@example.com", "-c", "core.hooksPath=/dev/null"]
-        command = ["git", "-C", str(self.root), *own, *arguments]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+        return git(self.root, *arguments)
 
     def commit(self, subject: str) -> str:
         self.git("add", "-A")

@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import random
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import yaml
 
 from ops.errors import BAD_INPUT, FAILED
 from tests.e2e.conftest import made
-from tests.e2e.environment import CORE, Environment, copied
+from tests.e2e.environment import CORE, Environment, copied, git
 
 pytestmark = pytest.mark.e2e
 LOG = logging.getLogger(__name__)
@@ -158,7 +157,9 @@ def test_what_was_previewed_is_what_is_done(own: Environment) -> None:
 
 
 def test_what_was_reviewed_is_what_runs_or_nothing(own: Environment, tmp_path: Path) -> None:
-    repository(own.root)
+    # A plan names the files that it was made from.
+    for arguments in (["init"], ["add", "--all"], ["commit", "-m", "All of it"]):
+        git(own.root, *arguments)
     file = str(tmp_path / "plan.json")
     own.configure(services={"nexus-backend": {"memory": 304, "replicas": 2}}, apiKeys={"reviewed": "user"})
     reviewed = own.changes()
@@ -176,13 +177,6 @@ def test_what_was_reviewed_is_what_runs_or_nothing(own: Environment, tmp_path: P
     assert (other.returncode, "not planned: " in other.stderr) == (FAILED, True), other.stdout + other.stderr
     there = {container.name for container in own.containers()}
     assert f"nexus-{own.stack}-nexus-backend-2" not in there, "nothing was touched"
-
-
-def repository(root: Path) -> None:
-    """A plan names the files that it was made from."""
-    name = ("-c", "user.name=Ann", "-c", "user.email=ann@example.com", "-c", "core.hooksPath=/dev/null")
-    for arguments in (["init", "--quiet"], ["add", "--all"], [*name, "commit", "--quiet", "-m", "All of it"]):
-        subprocess.run(["git", *arguments], cwd=root, check=True)
 
 
 def test_nothing_changed_is_shown_as_changed(own: Environment) -> None:

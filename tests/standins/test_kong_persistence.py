@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 
 from tests.standins.database import PASSWORD, Database
 from tests.standins.echo import Echo
+from tests.standins.entities import route
 from tests.standins.gateway import Gateway, eventually
 
 Start = Callable[[], Gateway]
@@ -100,10 +100,8 @@ def test_two_nodes_see_each_other_and_keep_names_unique(node: Start) -> None:
 def test_without_its_database_the_gateway_serves_on(
     node: Start, database: Database, echo: Callable[[str], Echo]
 ) -> None:
-    server = echo("a")
     gateway = node()
-    made = gateway.post("/services", name="svc", host="127.0.0.1", port=server.port)
-    gateway.post("/routes", service={"id": made["id"]}, paths=["/"])
+    route(gateway, echo("a"))
     database.stop()
     try:
         refused = gateway.admin.post("/services", json={"name": "x", "host": "a"})
@@ -113,20 +111,15 @@ def test_without_its_database_the_gateway_serves_on(
         assert gateway.command("health").returncode == 0
     finally:
         database.start()
-    deadline = time.monotonic() + 10
-    while gateway.admin.post("/services", json={"name": "x", "host": "a"}).status_code != 201:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    eventually(lambda: gateway.admin.post("/services", json={"name": "x", "host": "a"}).status_code == 201, 10)
     assert gateway.admin.get("/status").json()["database"] == {"reachable": True}
 
 
 def test_a_reload_takes_the_new_password_and_refuses_nobody(
     node: Start, database: Database, echo: Callable[[str], Echo]
 ) -> None:
-    server = echo("a")
     gateway = node()
-    made = gateway.post("/services", name="svc", host="127.0.0.1", port=server.port)
-    gateway.post("/routes", service={"id": made["id"]}, paths=["/"])
+    route(gateway, echo("a"))
     process = gateway.process
     with database.another_password("an'other \\ one"):
         assert gateway.admin.post("/services", json={"name": "x", "host": "a"}).status_code == 500, "it has the old one"

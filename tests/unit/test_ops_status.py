@@ -211,7 +211,7 @@ def test_endpoints_are_what_is_really_published_with_the_scheme_of_the_server(ch
     assert endpoints.of(by_name["postgres"], described) == {}
 
 
-def test_encrypted_data_servers_have_the_scheme_that_says_so(chosen, monkeypatch):
+def test_encrypted_data_servers_have_the_scheme_that_says_so(chosen):
     found = [container(entry) for entry in chosen.services]
     for settings, wanted in (
         ({}, ["redis://127.0.0.1:1200", "amqp://127.0.0.1:1300", "http://127.0.0.1:1350", "http://127.0.0.1:3000"]),

@@ -102,9 +102,9 @@ func option(args []string, names ...string) string {
 }
 
 func stop(config *conf.Config, command string) error {
-	pid := server.PID(config.Prefix)
-	if pid == 0 {
-		return fmt.Errorf("Kong is not running in %s", config.Prefix) //nolint:staticcheck // shown as is
+	pid, err := server.Running(config.Prefix)
+	if err != nil {
+		return err
 	}
 	signal := syscall.SIGQUIT
 	if command == "stop" {

@@ -33,11 +33,20 @@ func WritePID(prefix string) error {
 // started with. The original writes all of its configuration there.
 func reloaded(prefix string) string { return filepath.Join(prefix, ".kong_env") }
 
+// Running is the process at the prefix; an error when there is none.
+func Running(prefix string) (int, error) {
+	pid := PID(prefix)
+	if pid == 0 {
+		return 0, fmt.Errorf("Kong is not running in %s", prefix) //nolint:staticcheck // shown as is
+	}
+	return pid, nil
+}
+
 // Reload has the server at the prefix connect to its database with the password of this configuration from now on.
 func Reload(config *conf.Config) error {
-	pid := PID(config.Prefix)
-	if pid == 0 {
-		return fmt.Errorf("Kong is not running in %s", config.Prefix) //nolint:staticcheck // shown as is
+	pid, err := Running(config.Prefix)
+	if err != nil {
+		return err
 	}
 	next := reloaded(config.Prefix) + ".next"
 	if err := os.WriteFile(next, []byte(config.PG.Password), 0o600); err != nil {
