@@ -34,9 +34,17 @@ def rules() -> Iterator[Alert | Recording]:
 
 
 def document() -> dict[str, Any]:
-    """One file of tests over all rule files."""
-    files = [f"rules/{name}" for name in alerts.rule_files(entries())]
-    return {"rule_files": files, "evaluation_interval": f"{STEP}s", "tests": [*cases(), recorded(read("records.yaml"))]}
+    """One file of tests over all rule files.
+
+    Groups are evaluated in the order in which they are written, else in any: one that sums up what another records
+    would now and then be one sample short.
+    """
+    return {
+        "rule_files": [f"rules/{name}" for name in alerts.rule_files(entries())],
+        "group_eval_order": [group.name for groups in alerts.groups(entries()).values() for group in groups],
+        "evaluation_interval": f"{STEP}s",
+        "tests": [*cases(), recorded(read("records.yaml"))],
+    }
 
 
 def cases() -> Iterator[dict[str, Any]]:
