@@ -3,7 +3,8 @@
 #
 # The audit file proves that it holds something: enabling it is the first thing the keeper does with a Vault, before
 # any token, policy or secret exists. Without that file, a Vault that stays sealed is one whose key was lost between its
-# making and its writing (the keeper was killed just then), and is as good as empty.
+# making and its writing (the keeper was killed just then), and is as good as empty. So is one that was killed itself
+# while it was being initialised: it has a key ring but no seal, answers 500, and nobody will ever have a key for it.
 set -eu
 umask 077
 config=$1 patience=$2 data=/vault/file # patience: seconds that a Vault without use may stay sealed
@@ -20,14 +21,14 @@ watch() {
     sealed=0
     while sleep 5; do
         if [ -e "$log" ] || [ -e "$data/in-use" ]; then
-            rotate
-        elif wget -q -t 1 -T 3 -O - "$VAULT_ADDR/v1/sys/seal-status" 2> /dev/null \
-            | grep -q '"initialized":true,"sealed":true'; then
-            sealed=$((sealed + 5))
-            [ "$sealed" -lt "$patience" ] || { : > "$data/start-over" && kill "$$"; }
-        else
-            sealed=0
+            rotate # for good
         fi
+        case $(wget -t 1 -T 3 -O - "$VAULT_ADDR/v1/sys/seal-status" 2>&1) in
+            *'"initialized":true,"sealed":true'*) sealed=$((sealed + 5)) ;;
+            *' 500 '*) sealed=$((sealed + (patience + 1) / 2)) ;; # twice: once, it may just be in the making
+            *) sealed=0 ;;
+        esac
+        [ "$sealed" -lt "$patience" ] || { : > "$data/start-over" && kill "$$"; }
     done
 }
 

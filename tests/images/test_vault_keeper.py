@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
+import signal
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
+import httpx
 import pytest
 
 from components.vault import KEEPER_ALIVE
@@ -113,6 +117,44 @@ def test_a_vault_whose_key_was_lost_before_it_held_anything_starts_over(made):
     says(keeper, "has no key for it", 20)
     says(keeper, "ready", 60)
     bootstrapped(made)
+
+
+def test_a_vault_that_was_killed_while_it_was_being_initialised_starts_over(made):
+    server = half_made(made)
+    began = time.monotonic()
+    keeper = made.keeper()
+    says(keeper, "ready", 60)
+    assert time.monotonic() - began < 30
+    assert b"starting over" in server.logs()
+    bootstrapped(made)
+
+
+def half_made(made: Pair) -> Any:
+    """A Vault with a key ring and no seal: killed at the first moment at which it says so."""
+    for _ in range(40):
+        server = made.server()
+        while not status(made):
+            time.sleep(0.1)
+        asking = threading.Thread(target=initialised, args=(made,), daemon=True)
+        asking.start()
+        while asking.is_alive():
+            if made.vault.get("sys/seal-status").status_code == 500:
+                server.reload()
+                os.kill(server.attrs["State"]["Pid"], signal.SIGKILL)
+                break
+        asking.join()
+        time.sleep(1)
+        while made_health(made) == 0:
+            time.sleep(0.1)
+        if made.vault.get("sys/seal-status").status_code == 500:
+            return server
+        made.lose(server, "vault-data")
+    pytest.fail("never killed in the middle")
+
+
+def initialised(made: Pair) -> None:
+    with suppress(httpx.HTTPError):
+        httpx.put(f"{made.vault.base_url}sys/init", json={"secret_shares": 1, "secret_threshold": 1}, timeout=10)
 
 
 def test_a_vault_that_holds_something_never_starts_over_and_the_keeper_names_what_is_missing(made):
