@@ -4,7 +4,7 @@
 # The audit file proves that it holds something: enabling it is the first thing the keeper does with a Vault, before
 # any token, policy or secret exists. Without that file, a Vault that stays sealed is one whose key was lost between its
 # making and its writing (the keeper was killed just then), and is as good as empty. So is one that was killed itself
-# while it was being initialised: it has a key ring but no seal, answers 500, and nobody will ever have a key for it.
+# while it was being initialised: with a key ring but no seal it answers 500, with less it cannot be initialised again.
 set -eu
 umask 077
 config=$1 patience=$2 data=/vault/file # patience: seconds that a Vault without use may stay sealed
@@ -15,6 +15,7 @@ if [ -e "$data/start-over" ]; then
     rm -rf "$data/raft"
     rm "$data/start-over"
 fi
+[ -e "$data/raft" ] && before=true || before=false
 mkdir -p "$data/raft" "$data/audit"
 
 watch() {
@@ -25,7 +26,9 @@ watch() {
         fi
         case $(wget -t 1 -T 3 -O - "$VAULT_ADDR/v1/sys/seal-status" 2>&1) in
             *'"initialized":true,"sealed":true'*) sealed=$((sealed + 5)) ;;
-            *' 500 '*) sealed=$((sealed + (patience + 1) / 2)) ;; # twice: once, it may just be in the making
+            *' 500 '* | *'"initialized":false'*) # twice: once, it may just be in the making
+                if "$before"; then sealed=$((sealed + (patience + 1) / 2)); fi
+                ;;
             *) sealed=0 ;;
         esac
         [ "$sealed" -lt "$patience" ] || { : > "$data/start-over" && kill "$$"; }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -126,7 +127,7 @@ def says(keeper: Any, text: str, within: float) -> float:
     start = time.monotonic()
     last = ""
     while time.monotonic() - start < within:
-        if text in (last := state(keeper)):
+        if re.search(rf"\b{re.escape(text)}\b", last := state(keeper)):
             return time.monotonic() - start
         time.sleep(0.1)
     raise AssertionError(f"the keeper says {last!r}\n{keeper.logs().decode()[-2000:]}")
