@@ -47,9 +47,9 @@ class Files(Kind):
         with connect() as client:
             volume = client.volumes.create(wanted["volume"], labels=labels)  # one that is there keeps its labels
             fill(client, wanted)
-        return {**self.planned(inputs), "filled": PropertyValue(mark(volume))}
+        return {**self.planned(inputs, {}), "filled": PropertyValue(mark(volume))}
 
-    def planned(self, inputs: Properties) -> Mapping[str, PropertyValue]:
+    def planned(self, inputs: Properties, state: Properties) -> Mapping[str, PropertyValue]:
         """A digest changes just when one of its files does."""
         files, live = plain(inputs["files"]), plain(inputs["live"]) if "live" in inputs else []
         if files == UNKNOWN:

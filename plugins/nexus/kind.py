@@ -44,16 +44,20 @@ class Kind:
 
     fields: Mapping[str, Field]
 
+    def chosen(self, inputs: Properties, before: Properties, seed: bytes) -> Mapping[str, PropertyValue]:
+        """Inputs that the program leaves to the resource; the ``seed`` of a planned update is that of its preview."""
+        return {}
+
     def create(self, inputs: Properties) -> Mapping[str, PropertyValue]:
         """Make the object; returns the outputs beside the inputs."""
         raise NotImplementedError
 
-    def update(self, inputs: Properties) -> Mapping[str, PropertyValue]:
-        """Change the object in place; returns the outputs beside the inputs."""
+    def update(self, inputs: Properties, state: Properties) -> Mapping[str, PropertyValue]:
+        """Change the object in place, which is as ``state`` says; returns the outputs beside the inputs."""
         return self.create(inputs)
 
-    def planned(self, inputs: Properties) -> Mapping[str, PropertyValue]:
-        """The outputs as far as a preview can know them."""
+    def planned(self, inputs: Properties, state: Properties) -> Mapping[str, PropertyValue]:
+        """The outputs as far as a preview can know them; of a new object there is no ``state``."""
         return {}
 
     def exists(self, state: Properties) -> bool:

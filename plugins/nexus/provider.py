@@ -54,7 +54,8 @@ class NexusProvider(provider.Provider):
         given = {k: v for k, v in request.new_inputs.items() if v.value is not None and not k.startswith("__")}
         defaults = {n: PropertyValue(f.default) for n, f in kind.fields.items() if f.default is not None}
         failures = [provider.CheckFailure(name, reason) for name, reason in kind.problems(given)]
-        return provider.CheckResponse(inputs={**defaults, **given}, failures=failures)
+        chosen = kind.chosen(given, request.old_inputs, request.random_seed)
+        return provider.CheckResponse(inputs={**defaults, **given, **chosen}, failures=failures)
 
     async def diff(self, request: provider.DiffRequest) -> provider.DiffResponse:
         """Compare inputs field by field, so that a preview names just what changed."""
@@ -78,16 +79,16 @@ class NexusProvider(provider.Provider):
 
     async def create(self, request: provider.CreateRequest) -> provider.CreateResponse:
         """Make the object."""
-        kind = self._kind(request.type)
-        made = kind.planned if request.preview else kind.create
-        outputs = await asyncio.to_thread(made, request.properties)
+        kind, asked = self._kind(request.type), request.properties
+        outputs = kind.planned(asked, {}) if request.preview else await asyncio.to_thread(kind.create, asked)
         return provider.CreateResponse(f"{request.name}-{secrets.token_hex(4)}", {**request.properties, **outputs})
 
     async def update(self, request: provider.UpdateRequest) -> provider.UpdateResponse:
         """Change the object in place."""
         kind = self._kind(request.type)
         changed = kind.planned if request.preview else kind.update
-        return provider.UpdateResponse({**request.news, **await asyncio.to_thread(changed, request.news)})
+        outputs = await asyncio.to_thread(changed, request.news, request.olds)
+        return provider.UpdateResponse({**request.news, **outputs})
 
     async def read(self, request: provider.ReadRequest) -> provider.ReadResponse:
         """Look whether the object is still there; what is gone is made again by the next update."""

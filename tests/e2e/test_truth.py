@@ -86,7 +86,7 @@ def leases(rng: random.Random, settings: Config, _: Config) -> str:
 
 
 def generation(rng: random.Random, settings: Config, _: Config) -> str:
-    what = rng.choice(["redis", "users", "api-keys", "identities"])
+    what = rng.choice(["redis", "users", "api-keys", "identities", "vault", "consul"])
     counted = settings.setdefault("rotations", {})
     counted[what] = counted.get(what, 0) + 1
     return f"rotations.{what} = {counted[what]}"
@@ -161,7 +161,10 @@ def test_what_was_reviewed_is_what_runs_or_nothing(own: Environment, tmp_path: P
     for arguments in (["init"], ["add", "--all"], ["commit", "-m", "All of it"]):
         git(own.root, *arguments)
     file = str(tmp_path / "plan.json")
-    own.configure(services={"nexus-backend": {"memory": 304, "replicas": 2}}, apiKeys={"reviewed": "user"})
+    rotations = dict.fromkeys(["identities", "vault", "consul", "redis"], 1)  # also what the providers log in with
+    own.configure(
+        services={"nexus-backend": {"memory": 304, "replicas": 2}}, apiKeys={"reviewed": "user"}, rotations=rotations
+    )
     reviewed = own.changes()
     assert own.nexus("preview", "--save-plan", file).returncode == 0
     done = own.nexus("up", "--plan", file)

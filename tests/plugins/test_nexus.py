@@ -84,6 +84,29 @@ async def test_a_secret_is_made_once_of_letters_and_digits_and_is_unknown_in_a_p
     assert planned.properties["value"].value == UNKNOWN and planned.properties["value"].is_secret
 
 
+async def test_the_next_secret_is_another_one_that_its_preview_and_its_plan_know(nexus) -> None:
+    urn, seed = URN.format(SECRET), bytes(range(32))
+    first = (await nexus.create(protocol.CreateRequest(urn, properties(length=40), 0, False))).properties
+
+    async def next_of(seed: bytes, state: dict, before: dict, preview: bool = True) -> tuple[dict, Any]:
+        new = properties(length=40, keepers={"generation": "1"})
+        inputs = (await nexus.check(protocol.CheckRequest(urn, before, new, seed))).inputs
+        updated = await nexus.update(protocol.UpdateRequest(urn, "id", state, inputs, 0, [], preview))
+        return inputs, updated.properties["value"]
+
+    inputs, planned = await next_of(seed, first, properties(length=40))
+    assert planned.is_secret and inputs["nonce"].is_secret
+    assert len(planned.value) == 40 and planned.value.isalnum() and planned.value != first["value"].value
+    assert (await next_of(seed, first, properties(length=40), False))[1].value == planned.value, "by the same plan"
+    assert (await next_of(bytes(32), first, properties(length=40)))[1].value != planned.value, "by another one"
+    other = {**first, "value": PropertyValue("x" * 40, is_secret=True)}
+    assert (await next_of(seed, other, properties(length=40)))[1].value != planned.value, "of another one"
+    same = await nexus.check(protocol.CheckRequest(urn, inputs, {**inputs, "nonce": PropertyValue(None)}, bytes(32)))
+    assert same.inputs["nonce"].value == inputs["nonce"].value, "it stays as long as its keepers do"
+    differs = await nexus.diff(protocol.DiffRequest(urn, "id", {**first, **properties(length=40)}, inputs, []))
+    assert (differs.diffs, differs.replaces) == (["keepers"], [])
+
+
 async def test_a_diff_names_what_changed_and_what_replaces(nexus) -> None:
     replaced = await differing(nexus, SECRET, {"length": 32, "value": "x"}, {"length": 40})
     assert (replaced.changes, replaced.replaces) == (True, ["length"])
@@ -145,7 +168,7 @@ def test_files_live_in_a_volume_readable_by_their_owner_alone(client: docker.Doc
         }
         assert all(time.time() - e.mtime < 60 for e in entries.values()), "a server sees when a file was written"
         assert kind.exists(state)
-        assert state["digest"].value == kind.planned(inputs)["digest"].value
+        assert state["digest"].value == kind.planned(inputs, {})["digest"].value
         client.volumes.get(name).remove()
         assert not kind.exists(state)
         client.volumes.create(name, labels={"a": "b"})
@@ -187,14 +210,14 @@ def test_a_live_file_has_a_digest_of_its_own() -> None:
     from files import Files
 
     def digests(**files: str) -> list[object]:
-        planned = Files().planned(properties(files=files, live=["users"]))
+        planned = Files().planned(properties(files=files, live=["users"]), {})
         return [planned[key].value for key in ("digest", "revision")]
 
     first, users, conf = digests(users="1", conf="1"), digests(users="2", conf="1"), digests(users="1", conf="2")
     assert first[0] == users[0] and first[1] != users[1]
     assert first[0] != conf[0] and first[1] == conf[1]
     assert digests(users=UNKNOWN, conf="1") == [first[0], UNKNOWN]
-    assert Files().planned(properties(files=UNKNOWN))["digest"].value == UNKNOWN
+    assert Files().planned(properties(files=UNKNOWN), {})["digest"].value == UNKNOWN
 
 
 def test_the_digest_changes_with_a_name_and_with_a_content() -> None:
