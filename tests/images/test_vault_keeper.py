@@ -131,7 +131,7 @@ def without_a_key_ring(made: Pair) -> bool:
 
 def once_it_says_so(made: Pair) -> None:
     """For some 50 ms, after a second in which it answers nobody."""
-    while not without_a_seal(made) and not status(made)["initialized"]:
+    while not without_a_seal(made) and not status(made).get("initialized"):
         pass
 
 
