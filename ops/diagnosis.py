@@ -28,8 +28,9 @@ KNOWN = (
         BAD_INPUT,
     ),
     Known(
-        # the second: Pulumi looked at the locks while another one was just writing its own
-        r"currently locked by|could not list bucket: .*/locks/.*\.tmp: no such file",
+        # all but the first: Pulumi looked at another one's lock while that was just being written or removed
+        r"currently locked by|code=NotFound[^\n]*/locks/|/locks/[^\n]*code=NotFound"
+        r"|(?m:^(error: )?unexpected end of JSON input$)",
         "the stack is locked by another run",
         "wait for it, or end it; `pulumi cancel` removes a lock by hand",
         LOCKED,

@@ -82,6 +82,13 @@ def test_only_the_newest_logs_are_kept(private):
             LOCKED,
             "wait for it",
         ),
+        (
+            'error: blob (key ".pulumi/locks/organization/nexus/dev/1.json") (code=NotFound): open /s/1.json: no such',
+            LOCKED,
+            "wait for it",
+        ),
+        ("error: unexpected end of JSON input\n", LOCKED, "wait for it"),
+        ("error: failed to load checkpoint: unexpected end of JSON input", FAILED, "doctor"),
         ("write /x: no space left on device", MACHINE, "free some space"),
         ("Cannot connect to the Docker daemon at unix:///x", MACHINE, "doctor"),
         ("Bind for 127.0.0.1:1100 failed: port is already allocated", BAD_INPUT, "doctor"),
