@@ -29,7 +29,7 @@ KNOWN = (
     ),
     Known(
         # all but the first: Pulumi looked at another one's lock while that was just being written or removed
-        r"currently locked by|code=NotFound[^\n]*/locks/|/locks/[^\n]*code=NotFound"
+        r"currently locked by|NotFound[^\n]*/locks/|/locks/[^\n]*(NotFound|no such file)"
         r"|(?m:^(error: )?unexpected end of JSON input$)",
         "the stack is locked by another run",
         "wait for it, or end it; `pulumi cancel` removes a lock by hand",

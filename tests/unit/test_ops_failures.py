@@ -87,6 +87,11 @@ def test_only_the_newest_logs_are_kept(private):
             LOCKED,
             "wait for it",
         ),
+        (
+            "2 errors occurred:\n1) stat /s/.pulumi/locks/nexus/dev/1.json.2.tmp: no such file or directory\n2) NotFound",
+            LOCKED,
+            "wait for it",
+        ),
         ("error: unexpected end of JSON input\n", LOCKED, "wait for it"),
         ("error: failed to load checkpoint: unexpected end of JSON input", FAILED, "doctor"),
         ("write /x: no space left on device", MACHINE, "free some space"),
