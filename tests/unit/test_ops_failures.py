@@ -88,7 +88,7 @@ def test_only_the_newest_logs_are_kept(private):
             "wait for it",
         ),
         (
-            "2 errors occurred:\n1) stat /s/.pulumi/locks/nexus/dev/1.json.2.tmp: no such file or directory\n2) NotFound",
+            "2 errors occurred:\n1) stat /s/.pulumi/locks/nexus/dev/1.json.2.tmp: no such file\n2) NotFound",
             LOCKED,
             "wait for it",
         ),
