@@ -18,14 +18,17 @@ from components.workload import Port, Running, ServerArgs, WorkloadArgs, Workloa
 
 #: The user `health` may only PING and have the users' file read again, so neither needs a secret.
 ASK = "redis-cli --no-auth-warning --user health --pass none"
-HEALTH = ("sh", "-c", f"{ASK} ping | grep -q PONG")
+#: A store whose disk takes no more says MISCONF: it still has all it was told and answers readers. To start it again,
+#: as what is unhealthy is, would lose what it could not write, and it would not come up.
+ALIVE = f"{ASK} ping | grep -Eq 'PONG|MISCONF'"
+HEALTH = ("sh", "-c", ALIVE)
 USERS, CONFIGURATION = "users.acl", "redis.conf"
 #: A start reads the users' file; the sum tells the gate which one.
 START = "cksum < {users} > /tmp/users-read; exec redis-server {configuration}"
 #: Another service's user is no reason to restart: a file that the running server has not read is read now. Only then,
 #: as that closes the connections of all users (Redis 7.0, seen), who connect again at once.
 RELOAD = f"""\
-{ASK} ping | grep -q PONG || exit
+{ALIVE} || exit
 cksum < {{users}} > /tmp/users-wanted
 cmp -s /tmp/users-wanted /tmp/users-read && exit
 {ASK} acl load | grep -q OK && mv /tmp/users-wanted /tmp/users-read"""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +22,13 @@ INCREMENT = "local n = redis.call('incr', KEYS[1]); redis.call('expire', KEYS[1]
 def ask(under, server, user, *words, password=""):
     login = ["--no-auth-warning", "--user", user, "--pass", password or USERS[user][0]]
     return under.ask(server, ["redis-cli", *login, *words])[1].strip()
+
+
+def eventually(check, within=10):
+    end = time.monotonic() + within
+    while not check() and time.monotonic() < end:
+        time.sleep(0.2)
+    assert check()
 
 
 def test_a_user_works_on_keys_of_its_own_and_learns_of_no_others(under, image):
@@ -76,6 +85,27 @@ def test_a_killed_store_keeps_what_it_accepted_and_a_cache_begins_empty(under, i
     assert "NOAUTH" in under.ask(server, ["redis-cli", "get", "auth:n"])[1]
     assert "WRONGPASS" in ask(under, server, "default", "ping", password="x")
     assert time.monotonic() - started < 30
+
+
+def test_a_store_whose_disk_takes_no_more_answers_readers_is_not_unhealthy_and_goes_on_once_it_can(under, image):
+    server = data.store(under, image, "store", USERS)
+    assert ask(under, server, "auth", "set", "auth:n", "1") == "OK"
+    server.reload()
+    (folder,) = (mount["Source"] for mount in server.attrs["Mounts"] if mount["Destination"] == "/data")
+    (file,) = Path(folder, "appendonlydir").glob("*.incr.aof")  # on a disk that is full, or broken
+    subprocess.run(["chattr", "+i", str(file)], check=True)
+    try:
+        eventually(lambda: "MISCONF" in ask(under, server, "auth", "set", "auth:n", "2"))
+        assert under.ask(server, redis.HEALTH)[0] == 0
+        assert under.ask(server, images.contract("redis").health)[0] == 0
+        assert ask(under, server, "auth", "get", "auth:n") == "2", "what it took before it knew"
+    finally:
+        subprocess.run(["chattr", "-i", str(file)], check=True)
+    eventually(lambda: ask(under, server, "auth", "set", "auth:n", "3") == "OK")
+    server.kill()
+    server.start()
+    under.answers(server, images.contract("redis").health, within=30)
+    assert ask(under, server, "auth", "get", "auth:n") == "3"
 
 
 def test_another_user_is_known_without_a_restart(under, image):
