@@ -18,17 +18,13 @@ from components.workload import Port, Running, ServerArgs, WorkloadArgs, Workloa
 
 #: The user `health` may only PING and have the users' file read again, so neither needs a secret.
 ASK = "redis-cli --no-auth-warning --user health --pass none"
-#: A store whose disk takes no more says MISCONF: it still has all it was told and answers readers. To start it again,
-#: as what is unhealthy is, would lose what it could not write, and it would not come up.
-ALIVE = f"{ASK} ping | grep -Eq 'PONG|MISCONF'"
-HEALTH = ("sh", "-c", ALIVE)
 USERS, CONFIGURATION = "users.acl", "redis.conf"
 #: A start reads the users' file; the sum tells the gate which one.
 START = "cksum < {users} > /tmp/users-read; exec redis-server {configuration}"
 #: Another service's user is no reason to restart: a file that the running server has not read is read now. Only then,
 #: as that closes the connections of all users (Redis 7.0, seen), who connect again at once.
 RELOAD = f"""\
-{ALIVE} || exit
+{{health}} || exit
 cksum < {{users}} > /tmp/users-wanted
 cmp -s /tmp/users-wanted /tmp/users-read && exit
 {ASK} acl load | grep -q OK && mv /tmp/users-wanted /tmp/users-read"""
@@ -196,9 +192,10 @@ def _digest(password: str) -> str:
 
 def asked(contract: Contract, *, encrypted: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Health check, and the gate that has files read again: a certificate each time, which changes no connection."""
-    health, reload = HEALTH[-1], RELOAD.format(users=contract.secret(USERS))
+    health = contract.health[-1]
+    reload = RELOAD.format(health=health, users=contract.secret(USERS))
     if not encrypted:
-        return HEALTH, ("sh", "-c", reload)
+        return contract.health, ("sh", "-c", reload)
     held, client = contract.secret(CERTIFICATE), f"redis-cli --tls --cacert {contract.secret(AUTHORITY)}"
     renew = (
         f'printf "AUTH {RENEWER} %s\\nCONFIG SET tls-cert-file {held} tls-key-file {held}\\n" '
